@@ -1,0 +1,1 @@
+//! Between cores: hash, queues, merged watermarks, aligned barriers.

@@ -1,0 +1,27 @@
+//! Pelton: a thread-per-core streaming engine for one machine that runs Flink SQL.
+//!
+//! The modules below are in the order in which a record meets them; each folder's file of the
+//! same name says what the folder is for and in which order to read it.
+
+// Data path.
+pub mod source; //   bytes in
+pub mod format; //   bytes to batches and back
+pub mod record; //   what is moved
+pub mod exchange; // to the core that owns the key
+pub mod operator; // computation
+pub mod state; //    what it remembers
+pub mod sink; //     bytes out
+
+// Putting it together.
+pub mod sql; //      text to a dataflow graph
+pub mod dataflow; // a graph to one worker per core
+pub mod worker; //   one core's turn
+pub mod config; //   what the operator wrote, resolved once
+pub mod control; //  the life of a job
+pub mod cli; //      subcommands and flags
+
+// The floor.
+pub mod reactor; //  one pinned executor and one ring per core
+pub mod metrics; //  counters and histograms
+pub mod limits; //   every bound and size
+pub mod stdx; //     what std lacks

@@ -1,0 +1,36 @@
+//! Every bound and size, with its reason, and the assertions that relate them.
+
+/// Rows a turn hands to the operators before it looks at the network again: at 50 ns a row this
+/// keeps turns near 400 us under full load.
+pub const TURN_ROWS_MAX: usize = 8192;
+
+/// Rows in one batch at most: decoders and firing windows cut here.
+pub const BATCH_ROWS_MAX: usize = 8192;
+
+/// Elements one exchange edge may hold between one pair of cores.
+pub const EDGE_ELEMENTS_MAX: usize = 16;
+
+/// Slots of an edge's queue that only a barrier and the end may use.
+pub const EDGE_ELEMENTS_RESERVED: usize = 2;
+
+/// Raw bytes kept of a rejected record.
+pub const REJECTED_RAW_BYTES_MAX: usize = 64 * 1024;
+
+/// Longest line a source accepts unless it says otherwise.
+pub const LINE_BYTES_MAX_DEFAULT: usize = 1024 * 1024;
+
+/// Bytes of one chunk of a file sequence.
+pub const FILE_CHUNK_BYTES: u64 = 4 * 1024 * 1024;
+
+/// Bytes a sink may have encoded and not yet handed to the operating system, per core.
+pub const SINK_UNWRITTEN_BYTES_MAX: usize = 4 * 1024 * 1024;
+
+/// Reactors of one appliance.
+pub const CORES_MAX: u16 = 128;
+
+const _: () = {
+    assert!(BATCH_ROWS_MAX <= TURN_ROWS_MAX);
+    // A barrier and the end must find room behind a full edge of data.
+    assert!(EDGE_ELEMENTS_RESERVED >= 2);
+    assert!(EDGE_ELEMENTS_MAX > EDGE_ELEMENTS_RESERVED);
+};

@@ -1,0 +1,113 @@
+//! Computation: synchronous, resumable state machines over batches.
+//!
+//! Read: `spec` (what the planner asks for) · `chain` (operators with no exchange between
+//! them) · `project`, `filter`, `unnest` (row by row) · `aggregate` (accumulators) · `window`
+//! (assignment, pre-aggregation before the exchange, panes and firing behind it).
+//!
+//! Contract
+//! - No I/O, no clock, no waiting. Time is what watermarks and [`Operator::on_clock`] say.
+//! - `process` and `on_watermark` return [`Progress::Done`], or [`Progress::More`] when the output
+//!   is full or the turn's budget is used; then `resume` is called, in a later turn, until `Done`,
+//!   before the operator is given anything else.
+//! - A watermark is forwarded to `out` by the operator itself, and only after everything it caused
+//!   has been pushed. A barrier arrives only when the operator is `Done`, so a cursor never has to
+//!   be saved.
+
+mod spec;
+
+pub use spec::{
+    AggregateCall, AggregateFunction, TimeDomain, UnnestSpec, WindowAggregateSpec, WindowKind,
+    WindowSpec,
+};
+
+use crate::metrics::OperatorCounters;
+use crate::record::{Batch, Epoch, Timestamp, Watermark};
+
+/// Whether an operator has finished what it was given.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[must_use]
+pub enum Progress {
+    /// Ready for the next element.
+    Done,
+    /// Call `resume` before anything else.
+    More,
+}
+
+/// Where an operator puts its results.
+pub trait Output {
+    /// Takes a batch. May be called when full, once: fullness is looked at between batches.
+    fn push(&mut self, batch: Batch);
+
+    /// Takes a watermark.
+    fn watermark(&mut self, watermark: Watermark);
+
+    /// True when the operator should return [`Progress::More`] instead of pushing again: the
+    /// outlet has no room, or the turn's budget of rows is used.
+    fn is_full(&self) -> bool;
+
+    /// Takes rows that leave the main path. They have been counted by the operator.
+    fn divert(&mut self, diverted: Diverted);
+}
+
+/// Rows that left the main path, with the reason.
+#[derive(Debug)]
+pub struct Diverted {
+    /// Which sink they belong to, if one is named.
+    pub kind: DivertedKind,
+    /// Why, in words for the user: `window [12:00, 12:10) was complete at watermark 12:10:03`.
+    pub reason: String,
+    /// The rows, with their tags.
+    pub rows: Batch,
+}
+
+/// Why rows left the main path.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum DivertedKind {
+    /// Behind the watermark.
+    Late,
+    /// Could not be evaluated.
+    Rejected,
+}
+
+/// One step of computation on one core.
+pub trait Operator {
+    /// Consumes `batch`.
+    fn process(&mut self, batch: Batch, out: &mut dyn Output) -> Progress;
+
+    /// Goes on with what `process`, `on_watermark` or `on_clock` left unfinished.
+    fn resume(&mut self, _out: &mut dyn Output) -> Progress {
+        Progress::Done
+    }
+
+    /// Event time has moved. The default forwards.
+    fn on_watermark(&mut self, watermark: Watermark, out: &mut dyn Output) -> Progress {
+        out.watermark(watermark);
+        Progress::Done
+    }
+
+    /// The wall clock, once per turn and before any batch of that turn, for operators that answer
+    /// [`Operator::wakes_at`]. Milliseconds since the epoch.
+    fn on_clock(&mut self, _now: Timestamp, _out: &mut dyn Output) -> Progress {
+        Progress::Done
+    }
+
+    /// When `on_clock` next has something to do.
+    fn wakes_at(&self) -> Option<Timestamp> {
+        None
+    }
+
+    /// End of a turn: hand over what was held back to be combined. Never `More`.
+    fn flush(&mut self, _out: &mut dyn Output) {}
+
+    /// An epoch ends here.
+    fn on_barrier(&mut self, _epoch: Epoch) {}
+
+    /// A bounded number of steps of work that may be put off (freeing dropped panes). Called when
+    /// the turn has time left; true when there is more.
+    fn housekeep(&mut self) -> bool {
+        false
+    }
+
+    /// What went in and what became of it.
+    fn counters(&self) -> &OperatorCounters;
+}

@@ -1,0 +1,48 @@
+//! The floor: one pinned executor and one io_uring of our own per core. The only folder that names
+//! glommio and io-uring.
+//!
+//! Read: `clock` · `net` and `disk` (the seams: traits with a real and a simulated side) · `ring` ⚠
+//! (own ring, provided buffers) · `mesh` (polled rings between cores) · `park` (spin, sleep, wake) ·
+//! `executor` (the loop around a [`Task`]) · `topology` (which CPUs) · `probe` (what this kernel can
+//! do) · `sys` ⚠ (every libc call).
+
+mod clock;
+mod disk;
+mod mesh;
+mod net;
+
+pub use clock::{Clock, SystemClock};
+pub use disk::{Disk, DiskResult, FileId, FileStatus, OpenMode, OperationId};
+pub use mesh::{MeshReceiver, MeshSender, Wake, channel};
+pub use net::{ConnectionId, ListenerId, NetEvent, Network, OwnerId, Received};
+
+/// What a core's task may use of the outside world during a turn.
+pub trait Io {
+    /// Time.
+    fn clock(&self) -> &dyn Clock;
+    /// Sockets of this core.
+    fn network(&mut self) -> &mut dyn Network;
+    /// Files.
+    fn disk(&mut self) -> &mut dyn Disk;
+}
+
+/// The dataflow of one core, as the executor sees it.
+pub trait Task {
+    /// One bounded round of work. Called again at once while it says [`Turn::Busy`]; otherwise
+    /// again when a completion, another core or the time `wakes_at` asks for it.
+    fn turn(&mut self, io: &mut dyn Io) -> Turn;
+}
+
+/// What a turn found.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Turn {
+    /// Something was done.
+    Busy,
+    /// Nothing to do until a completion, a wake-up from another core, or this time (monotonic ns).
+    Idle {
+        /// When the clock alone makes work.
+        wakes_at_ns: Option<u64>,
+    },
+    /// The task is complete; the core's executor ends.
+    Finished,
+}

@@ -1,0 +1,74 @@
+//! The disk seam: files, polled. Every call begins an operation; its result is asked for later.
+
+use std::io;
+use std::path::Path;
+
+/// An open file of this core.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct FileId(pub u32);
+
+/// An operation that was begun. Its result is taken exactly once.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct OperationId(pub u64);
+
+/// How a file is opened.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum OpenMode {
+    /// Must exist.
+    Read,
+    /// Must not exist; mode 0644.
+    CreateNew,
+}
+
+/// What `stat` says.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct FileStatus {
+    /// Length in bytes.
+    pub bytes: u64,
+    /// Device and inode: the identity that survives a rename.
+    pub device: u64,
+    /// See `device`.
+    pub inode: u64,
+}
+
+/// What came of an operation.
+#[derive(Debug)]
+pub enum DiskResult {
+    /// Of `open`.
+    Opened(FileId),
+    /// Of `read`: the buffer given, its length set to what was read; shorter than asked for only
+    /// at the end of the file.
+    Read(Vec<u8>),
+    /// Of `write`: the buffer given, all of it written.
+    Written(Vec<u8>),
+    /// Of `sync`, `rename`, `close`, `create_directories`, `remove`.
+    Done,
+    /// Of `stat_path` and `stat_file`.
+    Status(FileStatus),
+    /// The operation failed. What it would have returned is gone.
+    Failed(io::Error),
+}
+
+/// Files, of one core. Operations on one file may complete in any order.
+pub trait Disk {
+    /// Opens a file.
+    fn open(&mut self, path: &Path, mode: OpenMode) -> OperationId;
+    /// Reads up to `length` bytes at `offset` into `buffer`, which is cleared first.
+    fn read(&mut self, file: FileId, offset: u64, length: usize, buffer: Vec<u8>) -> OperationId;
+    /// Writes all of `bytes` at `offset`.
+    fn write(&mut self, file: FileId, offset: u64, bytes: Vec<u8>) -> OperationId;
+    /// Makes the file's data durable.
+    fn sync(&mut self, file: FileId) -> OperationId;
+    /// Renames; refuses to replace an existing file.
+    fn rename(&mut self, from: &Path, to: &Path) -> OperationId;
+    /// Removes a file.
+    fn remove(&mut self, path: &Path) -> OperationId;
+    /// Length and identity of what `path` names now.
+    fn stat_path(&mut self, path: &Path) -> OperationId;
+    /// Length and identity of an open file.
+    fn stat_file(&mut self, file: FileId) -> OperationId;
+    /// Closes.
+    fn close(&mut self, file: FileId) -> OperationId;
+    /// The result, if there is one yet.
+    fn take_result(&mut self, operation: OperationId) -> Option<DiskResult>;
+}

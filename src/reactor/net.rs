@@ -1,0 +1,129 @@
+//! The network seam: sockets of one core, polled.
+//!
+//! Each user of the network (a source, a sink) is an *owner* with a queue of events of its own.
+//! Received bytes lie in a buffer of the ring; they are looked at, then given back.
+
+use std::io;
+use std::net::SocketAddr;
+use std::os::fd::OwnedFd;
+
+/// A source or sink that uses the network.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct OwnerId(pub u32);
+
+/// A listening socket of this core.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct ListenerId(pub u32);
+
+/// A connection of this core. Never used twice.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct ConnectionId(pub u64);
+
+/// Bytes in a ring buffer. Give it back with [`Network::release`]; the pool is bounded.
+#[derive(PartialEq, Eq, Debug)]
+pub struct Received {
+    /// Buffer number, the ring's business.
+    pub buffer: u16,
+    /// Valid bytes from the buffer's start.
+    pub length: u32,
+}
+
+/// What happened to an owner's sockets.
+#[derive(Debug)]
+pub enum NetEvent {
+    /// A peer connected to a listener. The socket belongs to no core yet: `adopt` it here, or send
+    /// it to another core and adopt it there.
+    Accepted {
+        /// Where.
+        listener: ListenerId,
+        /// The socket.
+        socket: OwnedFd,
+        /// The peer.
+        peer: SocketAddr,
+    },
+    /// Accepting failed for now (no file descriptors, say). It goes on by itself after a pause.
+    AcceptFailed {
+        /// Where.
+        listener: ListenerId,
+        /// Why.
+        error: io::Error,
+    },
+    /// A connection asked for with `connect` is there.
+    Connected {
+        /// Which.
+        connection: ConnectionId,
+    },
+    /// Bytes arrived.
+    Received {
+        /// From whom.
+        connection: ConnectionId,
+        /// Where they lie.
+        bytes: Received,
+    },
+    /// All bytes given to `send` so far have been taken by the kernel.
+    Sent {
+        /// To whom.
+        connection: ConnectionId,
+    },
+    /// The peer closed its side, the connection failed, or `connect` did. The last event of a
+    /// connection; its descriptor is closed.
+    Closed {
+        /// Which.
+        connection: ConnectionId,
+        /// `None` for an orderly close.
+        error: Option<io::Error>,
+    },
+}
+
+/// Sockets of one core.
+pub trait Network {
+    /// A new owner with an empty event queue.
+    fn register(&mut self) -> OwnerId;
+
+    /// Listens on `address` (port 0: any free one); returns the address in fact used.
+    ///
+    /// # Errors
+    /// The operating system's: address in use, permission, no descriptors.
+    fn listen(
+        &mut self,
+        owner: OwnerId,
+        address: SocketAddr,
+    ) -> io::Result<(ListenerId, SocketAddr)>;
+
+    /// Stops listening.
+    fn close_listener(&mut self, listener: ListenerId);
+
+    /// Begins to connect; answers with `Connected` or `Closed`.
+    fn connect(&mut self, owner: OwnerId, address: SocketAddr) -> ConnectionId;
+
+    /// Takes an accepted socket and begins to receive from it.
+    fn adopt(&mut self, owner: OwnerId, socket: OwnedFd) -> ConnectionId;
+
+    /// The owner's next event, in order per connection.
+    fn next_event(&mut self, owner: OwnerId) -> Option<NetEvent>;
+
+    /// The bytes of a `Received` event.
+    fn bytes(&self, received: &Received) -> &[u8];
+
+    /// Gives a buffer back to the ring.
+    fn release(&mut self, received: Received);
+
+    /// Stops receiving from a connection: backpressure. Bytes already received still arrive.
+    fn pause(&mut self, connection: ConnectionId);
+
+    /// Receives again.
+    fn resume(&mut self, connection: ConnectionId);
+
+    /// Sends `bytes` after everything sent before. Never blocks; the caller bounds what it has
+    /// unsent with [`Network::unsent_bytes`].
+    fn send(&mut self, connection: ConnectionId, bytes: &[u8]);
+
+    /// Bytes given to `send` and not yet taken by the kernel.
+    fn unsent_bytes(&self, connection: ConnectionId) -> usize;
+
+    /// Closes after what is unsent has been sent; `Closed` follows.
+    fn close(&mut self, connection: ConnectionId);
+
+    /// Closes now; `Closed` follows.
+    fn abort(&mut self, connection: ConnectionId);
+}

@@ -1,0 +1,20 @@
+//! What is moved: rows in columns, the marks that travel between them, and where a key belongs.
+//!
+//! Read: `time` (event time) · `batch` (rows of one split, with what travels beside each row) ·
+//! `element` (batch, watermark, barrier, end) · `key` (canonical bytes and hash of key columns) ·
+//! `key_group` (hash to key group to core) · `expression` (a function of
+//! a batch's rows, which the planner supplies).
+
+mod batch;
+mod element;
+mod expression;
+mod key;
+mod key_group;
+mod time;
+
+pub use batch::{Batch, Provenance, RowTags};
+pub use element::{Element, Epoch, Watermark};
+pub use expression::{EvaluationContext, Expression, ExpressionError, ExpressionRef};
+pub use key::{EncodedKeys, KeyEncoder, KeyHasher};
+pub use key_group::KeyGroup;
+pub use time::Timestamp;

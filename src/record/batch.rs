@@ -1,0 +1,183 @@
+//! A batch: rows of one split, in order, in columns, with what must travel beside each row.
+//!
+//! Invariant: every tag that is present has exactly one value per row.
+
+use arrow::array::{Array, ArrayRef, AsArray, BinaryArray, BooleanArray, RecordBatch, UInt64Array};
+use arrow::buffer::ScalarBuffer;
+use arrow::compute::{FilterBuilder, take};
+use arrow::datatypes::{Int64Type, UInt32Type, UInt64Type};
+use arrow::error::ArrowError;
+use std::sync::Arc;
+
+/// The unit of work: whatever had arrived when the core came round. One record is a batch of one.
+#[derive(Clone, Debug)]
+pub struct Batch {
+    /// The rows; their schema is the edge's.
+    pub rows: RecordBatch,
+    /// What travels beside each row.
+    pub tags: RowTags,
+    /// When the last byte of the batch reached this machine: monotonic nanoseconds.
+    pub arrival_ns: u64,
+}
+
+/// Hidden per-row values. Absent ones cost nothing.
+#[derive(Clone, Debug, Default)]
+pub struct RowTags {
+    /// The split's watermark just before each row, in milliseconds: what decides lateness.
+    /// Present from an event-time source up to the first windowed operator.
+    pub watermarks: Option<ScalarBuffer<i64>>,
+    /// Key hash of each row, once an exchange or a keyed operator has computed it.
+    pub hashes: Option<ScalarBuffer<u64>>,
+    /// Where each row came from. Present when a late or rejected sink wants to know.
+    pub provenance: Option<Provenance>,
+}
+
+/// Source, position and raw bytes of each row, for the sinks of late and rejected records.
+#[derive(Clone, Debug)]
+pub struct Provenance {
+    /// Name of the source, with its split: `bid:127.0.0.1:9000`, `bid:part-1.json`.
+    pub origin: Arc<str>,
+    /// Replayable position of each row in its split: a byte offset for files and sockets.
+    pub offsets: UInt64Array,
+    /// The record as received, without its line end.
+    pub raw: BinaryArray,
+}
+
+impl Batch {
+    /// A batch without tags.
+    pub fn new(rows: RecordBatch, arrival_ns: u64) -> Batch {
+        Batch { rows, tags: RowTags::default(), arrival_ns }
+    }
+
+    /// Number of rows.
+    pub fn len(&self) -> usize {
+        self.rows.num_rows()
+    }
+
+    /// True when there is no row.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The same rows with other columns; tags stay. `rows` must have as many rows.
+    #[must_use]
+    pub fn with_rows(self, rows: RecordBatch) -> Batch {
+        assert_eq!(rows.num_rows(), self.rows.num_rows());
+        Batch { rows, ..self }
+    }
+
+    /// The rows for which `mask` is true; NULL counts as false.
+    ///
+    /// # Errors
+    /// Arrow's, when a column type cannot be filtered.
+    pub fn filter(&self, mask: &BooleanArray) -> Result<Batch, ArrowError> {
+        assert_eq!(mask.len(), self.len());
+        let predicate = FilterBuilder::new(mask).optimize().build();
+        let rows = predicate.filter_record_batch(&self.rows)?;
+        let tags = self.tags.map(|array| predicate.filter(array))?;
+        Ok(Batch { rows, tags, arrival_ns: self.arrival_ns })
+    }
+
+    /// The rows at `indices`, in that order; an index may repeat.
+    ///
+    /// # Errors
+    /// Arrow's, when a column type cannot be gathered or an index is out of range.
+    pub fn take(&self, indices: &arrow::array::UInt32Array) -> Result<Batch, ArrowError> {
+        let rows = arrow::compute::take_record_batch(&self.rows, indices)?;
+        let tags = self.tags.map(|array| take(array, indices, None))?;
+        Ok(Batch { rows, tags, arrival_ns: self.arrival_ns })
+    }
+
+    /// `length` rows from row `start` on, without copying.
+    pub fn slice(&self, start: usize, length: usize) -> Batch {
+        let rows = self.rows.slice(start, length);
+        let tags =
+            self.tags.map(|array| Ok(array.slice(start, length))).expect("slicing cannot fail");
+        Batch { rows, tags, arrival_ns: self.arrival_ns }
+    }
+}
+
+impl RowTags {
+    /// Applies one row selection to every tag.
+    fn map(
+        &self,
+        mut select: impl FnMut(&dyn Array) -> Result<ArrayRef, ArrowError>,
+    ) -> Result<RowTags, ArrowError> {
+        let watermarks = match &self.watermarks {
+            Some(values) => {
+                let array = arrow::array::Int64Array::new(values.clone(), None);
+                Some(select(&array)?.as_primitive::<Int64Type>().values().clone())
+            }
+            None => None,
+        };
+        let hashes = match &self.hashes {
+            Some(values) => {
+                let array = UInt64Array::new(values.clone(), None);
+                Some(select(&array)?.as_primitive::<UInt64Type>().values().clone())
+            }
+            None => None,
+        };
+        let provenance = match &self.provenance {
+            Some(provenance) => Some(provenance.map(&mut select)?),
+            None => None,
+        };
+        Ok(RowTags { watermarks, hashes, provenance })
+    }
+}
+
+impl Provenance {
+    fn map(
+        &self,
+        select: &mut impl FnMut(&dyn Array) -> Result<ArrayRef, ArrowError>,
+    ) -> Result<Provenance, ArrowError> {
+        Ok(Provenance {
+            origin: Arc::clone(&self.origin),
+            offsets: select(&self.offsets)?.as_primitive::<UInt64Type>().clone(),
+            raw: select(&self.raw)?.as_binary::<i32>().clone(),
+        })
+    }
+}
+
+/// Index type of [`Batch::take`]; named here so that callers need not know Arrow's name for it.
+pub type RowIndex = <UInt32Type as arrow::datatypes::ArrowPrimitiveType>::Native;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use arrow::array::{Int64Array, UInt32Array};
+    use arrow::datatypes::{DataType, Field, Schema};
+
+    fn tagged() -> Batch {
+        let schema = Arc::new(Schema::new(vec![Field::new("a", DataType::Int64, true)]));
+        let column: ArrayRef = Arc::new(Int64Array::from(vec![10, 11, 12]));
+        let mut batch = Batch::new(RecordBatch::try_new(schema, vec![column]).unwrap(), 7);
+        batch.tags.watermarks = Some(vec![1, 2, 3].into());
+        batch.tags.hashes = Some(vec![100_u64, 200, 300].into());
+        batch.tags.provenance = Some(Provenance {
+            origin: "t".into(),
+            offsets: UInt64Array::from(vec![0, 5, 9]),
+            raw: BinaryArray::from(vec![&b"x"[..], b"y", b"z"]),
+        });
+        batch
+    }
+
+    #[track_caller]
+    fn check(batch: &Batch, watermarks: &[i64], hashes: &[u64], raw: &[&[u8]]) {
+        assert_eq!(batch.len(), watermarks.len());
+        assert_eq!(batch.tags.watermarks.as_ref().unwrap().as_ref(), watermarks);
+        assert_eq!(batch.tags.hashes.as_ref().unwrap().as_ref(), hashes);
+        let provenance = batch.tags.provenance.as_ref().unwrap();
+        assert_eq!(provenance.raw.iter().flatten().collect::<Vec<_>>(), raw);
+        assert_eq!(batch.arrival_ns, 7);
+    }
+
+    #[test]
+    fn tags_follow_their_rows() {
+        let batch = tagged();
+        let mask = BooleanArray::from(vec![Some(true), None, Some(true)]);
+        check(&batch.filter(&mask).unwrap(), &[1, 3], &[100, 300], &[b"x", b"z"]);
+        let indices = UInt32Array::from(vec![2, 0, 2]);
+        check(&batch.take(&indices).unwrap(), &[3, 1, 3], &[300, 100, 300], &[b"z", b"x", b"z"]);
+        check(&batch.slice(1, 1), &[2], &[200], &[b"y"]);
+    }
+}

@@ -1,0 +1,41 @@
+//! Bytes out: sinks encode batches and hand them to files, sockets or nobody.
+//!
+//! Read: `file` · `tcp` · `print` · `blackhole` · `release` (when output may leave).
+
+use crate::metrics::SinkCounters;
+use crate::reactor::Io;
+use crate::record::Batch;
+
+/// One sink on one core.
+pub trait Sink {
+    /// Takes a batch: encodes it and begins to write. Called only when `is_full` was false.
+    fn write(&mut self, batch: &Batch, io: &mut dyn Io);
+
+    /// True while what is unwritten has reached the sink's limit: backpressure.
+    fn is_full(&self) -> bool;
+
+    /// Advances what is in flight. Called every turn; true when something happened.
+    fn poll(&mut self, io: &mut dyn Io) -> bool;
+
+    /// Asks for everything to be written and closed; called every turn from the end of input on
+    /// until it says true.
+    fn finish(&mut self, io: &mut dyn Io) -> bool;
+
+    /// When the clock alone makes work (a part's age, reconnecting): monotonic ns.
+    fn wakes_at_ns(&self) -> Option<u64> {
+        None
+    }
+
+    /// An error after which the job cannot go on: disk full, directory gone.
+    fn take_failure(&mut self) -> Option<SinkFailure>;
+
+    /// Totals of this core.
+    fn counters(&self) -> &SinkCounters;
+}
+
+/// Why a sink gave up, in words for the user, with the exit code's class.
+#[derive(Debug)]
+pub struct SinkFailure {
+    /// What, where and what to do.
+    pub message: String,
+}

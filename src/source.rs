@@ -1,0 +1,103 @@
+//! Bytes in: sources read splits, decode them into batches, and say how far event time has come.
+//!
+//! Read: `split` (unit of assignment) · `watermark` (event time per split, idleness, skew guard) ·
+//! `file` · `tcp`.
+//!
+//! Every core runs one instance of every source, on its share of the splits.
+
+mod watermark;
+
+pub use watermark::WatermarkSpec;
+
+use std::net::SocketAddr;
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+
+use crate::metrics::SourceCounters;
+use crate::reactor::Io;
+use crate::record::{Batch, Timestamp, Watermark};
+use crate::stdx::CoreId;
+
+/// One source on one core.
+pub trait Source {
+    /// Reads, decodes and pushes until `out` is full or there is nothing more to read now.
+    fn poll(&mut self, io: &mut dyn Io, out: &mut dyn SourceOutput) -> SourceProgress;
+
+    /// What this core can promise after everything pushed so far: the minimum over its active
+    /// splits. Asked for once a turn. `None` for a source without event time.
+    fn watermark(&self) -> Option<Watermark>;
+
+    /// A message from this source's instance on another core.
+    fn receive(&mut self, message: SourceMessage, io: &mut dyn Io);
+
+    /// Stop reading: no new splits, no new bytes; what is decoded is still pushed by `poll`, which
+    /// then answers `Finished`.
+    fn stop(&mut self, io: &mut dyn Io);
+
+    /// Totals of this core.
+    fn counters(&self) -> &SourceCounters;
+}
+
+/// What a poll found.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[must_use]
+pub enum SourceProgress {
+    /// Something was pushed or begun; poll again.
+    Busy,
+    /// Nothing to do until a completion, a message, or this time.
+    Idle {
+        /// When the clock alone makes work (reconnecting, idle time-outs): monotonic ns.
+        wakes_at_ns: Option<u64>,
+    },
+    /// Nothing will ever come again on this core.
+    Finished,
+}
+
+/// Where a source puts what it read.
+pub trait SourceOutput {
+    /// Takes a batch whose rows have been admitted: tagged, rowtime checked.
+    fn push(&mut self, batch: Batch);
+    /// True when the outlet has no room or the turn's budget of rows is used.
+    fn is_full(&self) -> bool;
+    /// Takes a record that could not be decoded or admitted. The source has counted it.
+    fn reject(&mut self, rejection: Rejection);
+    /// Sends to the same source's instance on another core. Messages are few and never dropped.
+    fn send(&mut self, core: CoreId, message: SourceMessage);
+}
+
+/// A record that never became a row.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Rejection {
+    /// Source and split, as in `Provenance`.
+    pub origin: Arc<str>,
+    /// Position of the record in its split.
+    pub offset: u64,
+    /// Why, in words for the user: `column "price": "abc" is not a BIGINT`.
+    pub reason: String,
+    /// The record as received, without its line end.
+    pub raw: Vec<u8>,
+}
+
+/// Between the instances of one source.
+#[derive(Debug)]
+pub enum SourceMessage {
+    /// A connection accepted elsewhere, for this core to serve.
+    Connection {
+        /// The socket.
+        socket: OwnedFd,
+        /// The peer.
+        peer: SocketAddr,
+    },
+    /// A connection this core had been given is gone.
+    ConnectionClosed {
+        /// The core that served it.
+        core: CoreId,
+    },
+    /// Highest watermark inside one chunk of a file sequence, once the chunk has been decoded.
+    ChunkWatermark {
+        /// Number of the chunk in the sequence.
+        chunk: u64,
+        /// Its rows' maximum; `None` when it has no valid row.
+        watermark: Option<Timestamp>,
+    },
+}
