@@ -15,6 +15,6 @@ mod time;
 pub use batch::{Batch, Provenance, RowTags};
 pub use element::{Element, Epoch, Watermark};
 pub use expression::{EvaluationContext, Expression, ExpressionError, ExpressionRef};
-pub use key::{EncodedKeys, KeyEncoder, KeyHasher};
+pub use key::{CorruptKey, EncodedKeys, KeyEncoder, KeyHasher, UnsupportedKeyType};
 pub use key_group::KeyGroup;
 pub use time::Timestamp;
