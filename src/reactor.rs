@@ -4,12 +4,14 @@
 //! Read: `clock` · `net` and `disk` (the seams: traits with a real and a simulated side) · `ring` ⚠
 //! (own ring, provided buffers) · `mesh` (polled rings between cores) · `park` (spin, sleep, wake) ·
 //! `executor` (the loop around a [`Task`]) · `topology` (which CPUs) · `probe` (what this kernel can
-//! do) · `sys` ⚠ (every libc call).
+//! do) · `sys` ⚠ (every libc call) · `testing` (seams in memory, for unit tests of every module).
 
 mod clock;
 mod disk;
 mod mesh;
 mod net;
+#[cfg(test)]
+pub(crate) mod testing;
 
 pub use clock::{Clock, SystemClock};
 pub use disk::{Disk, DiskResult, FileId, FileStatus, OpenMode, OperationId};

@@ -34,15 +34,33 @@ pub trait Source {
     /// then answers `Finished`.
     fn stop(&mut self, io: &mut dyn Io);
 
+    /// An error after which the job cannot go on: a file gone or shorter than it was. Asked for
+    /// after every poll; a source that failed says `Idle`, never `Finished`.
+    fn take_failure(&mut self) -> Option<SourceFailure> {
+        None
+    }
+
+    /// Something the user should read, after which the job goes on: one line.
+    fn take_notice(&mut self) -> Option<String> {
+        None
+    }
+
     /// Totals of this core.
     fn counters(&self) -> &SourceCounters;
+}
+
+/// Why a source gave up, in words for the user.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct SourceFailure {
+    /// What, where and what to do.
+    pub message: String,
 }
 
 /// What a poll found.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[must_use]
 pub enum SourceProgress {
-    /// Something was pushed or begun; poll again.
+    /// Something was pushed or begun, or rows wait for room in `out`; poll again.
     Busy,
     /// Nothing to do until a completion, a message, or this time.
     Idle {

@@ -41,7 +41,7 @@ pub enum DiskResult {
     Read(Vec<u8>),
     /// Of `write`: the buffer given, all of it written.
     Written(Vec<u8>),
-    /// Of `sync`, `rename`, `close`, `create_directories`, `remove`.
+    /// Of `sync`, `sync_directory`, `rename`, `close`, `remove`.
     Done,
     /// Of `stat_path` and `stat_file`.
     Status(FileStatus),
@@ -59,6 +59,8 @@ pub trait Disk {
     fn write(&mut self, file: FileId, offset: u64, bytes: Vec<u8>) -> OperationId;
     /// Makes the file's data durable.
     fn sync(&mut self, file: FileId) -> OperationId;
+    /// Makes the names in a directory durable: what was created, renamed or removed in it.
+    fn sync_directory(&mut self, path: &Path) -> OperationId;
     /// Renames; refuses to replace an existing file.
     fn rename(&mut self, from: &Path, to: &Path) -> OperationId;
     /// Removes a file.
@@ -69,6 +71,9 @@ pub trait Disk {
     fn stat_file(&mut self, file: FileId) -> OperationId;
     /// Closes.
     fn close(&mut self, file: FileId) -> OperationId;
+    /// The process's standard output, for `write` alone. Writes go where it stands (`offset` has no
+    /// meaning), and never block the core, be it a file, a pipe or a terminal. Never closed.
+    fn standard_output(&mut self) -> FileId;
     /// The result, if there is one yet.
     fn take_result(&mut self, operation: OperationId) -> Option<DiskResult>;
 }
