@@ -13,6 +13,10 @@ pub const EDGE_ELEMENTS_MAX: usize = 16;
 /// Slots of an edge's queue that only a barrier and the end may use.
 pub const EDGE_ELEMENTS_RESERVED: usize = 2;
 
+/// Rows of a batch at most that is copied to join it with its neighbours on the way to another
+/// core: above, the copy costs more than handing over one element more.
+pub const COALESCED_BATCH_ROWS_MAX: usize = 1024;
+
 /// Raw bytes kept of a rejected record.
 pub const REJECTED_RAW_BYTES_MAX: usize = 64 * 1024;
 
@@ -30,6 +34,7 @@ pub const CORES_MAX: u16 = 128;
 
 const _: () = {
     assert!(BATCH_ROWS_MAX <= TURN_ROWS_MAX);
+    assert!(COALESCED_BATCH_ROWS_MAX < BATCH_ROWS_MAX);
     // A barrier and the end must find room behind a full edge of data.
     assert!(EDGE_ELEMENTS_RESERVED >= 2);
     assert!(EDGE_ELEMENTS_MAX > EDGE_ELEMENTS_RESERVED);
