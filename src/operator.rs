@@ -1,8 +1,9 @@
 //! Computation: synchronous, resumable state machines over batches.
 //!
 //! Read: `spec` (what the planner asks for) · `chain` (operators with no exchange between
-//! them) · `project`, `filter`, `unnest` (row by row) · `aggregate` (accumulators) · `window`
-//! (assignment, pre-aggregation before the exchange, panes and firing behind it).
+//! them) · `row_wise` (evaluation, and rows that fail) · `project`, `filter`, `unnest` ·
+//! `aggregate` (accumulators) · `window` (assignment, pre-aggregation before the exchange, panes
+//! and firing behind it).
 //!
 //! Contract
 //! - No I/O, no clock, no waiting. Time is what watermarks and [`Operator::on_clock`] say.
@@ -13,7 +14,19 @@
 //!   has been pushed. A barrier arrives only when the operator is `Done`, so a cursor never has to
 //!   be saved.
 
+mod chain;
+mod filter;
+mod project;
+mod row_wise;
 mod spec;
+#[cfg(test)]
+mod testing;
+mod unnest;
+
+pub use chain::Chain;
+pub use filter::filter;
+pub use project::project;
+pub use unnest::unnest;
 
 pub use spec::{
     AggregateCall, AggregateFunction, TimeDomain, UnnestSpec, WindowAggregateSpec, WindowKind,
