@@ -68,7 +68,7 @@ mod tests {
         let mut operator = filter(Arc::new(Picky::failing_on(&[]).greater_than(above)));
         let mut out = Collector::default();
         run_to_end(operator.as_mut(), batch.clone(), &mut out);
-        let got: Vec<i64> = out.batches.iter().flat_map(|batch| column_i64(batch, 0)).collect();
+        let got: Vec<i64> = out.batches.iter().flat_map(|b| column_i64(b, 0)).collect();
         assert_eq!(got, expected);
         if let Some(passed) = out.batches.first() {
             assert_eq!(!Arc::ptr_eq(passed.rows.column(0), batch.rows.column(0)), copied);

@@ -73,8 +73,8 @@ mod tests {
         assert!(Arc::ptr_eq(out.batches[0].rows.column(0), batch.rows.column(0)));
         assert_eq!(column.evaluated(), 0);
 
-        let mut operator = project(vec![], Arc::new(Schema::empty()));
-        run_to_end(operator.as_mut(), batch, &mut out);
+        let mut without_columns = project(vec![], Arc::new(Schema::empty()));
+        run_to_end(without_columns.as_mut(), batch, &mut out);
         assert_eq!(out.batches[1].len(), 2);
     }
 

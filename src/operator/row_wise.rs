@@ -218,13 +218,13 @@ mod tests {
         run_to_end(operator.as_mut(), batch, &mut out);
 
         let expected: Vec<i64> = values.iter().copied().filter(|v| !bad.contains(v)).collect();
-        let got: Vec<i64> = out.batches.iter().flat_map(|batch| column_i64(batch, 0)).collect();
+        let got: Vec<i64> = out.batches.iter().flat_map(|b| column_i64(b, 0)).collect();
         assert_eq!(got, expected, "{rows} rows, bad {bad:?}");
         let tags = out.batches.iter().flat_map(|b| b.tags.watermarks.clone().unwrap().to_vec());
         assert_eq!(tags.collect::<Vec<_>>(), expected, "tags follow their rows");
-        let diverted: Vec<i64> =
+        let rejected: Vec<i64> =
             out.diverted.iter().flat_map(|diverted| column_i64(&diverted.rows, 0)).collect();
-        assert_eq!(diverted, bad);
+        assert_eq!(rejected, bad);
         for diverted in &out.diverted {
             assert_eq!(diverted.kind, DivertedKind::Rejected);
             let first = column_i64(&diverted.rows, 0)[0];

@@ -180,20 +180,20 @@ mod tests {
         batch.tags.watermarks = Some((0..lists.len() as i64).collect());
         let mut fields: Vec<Field> = kept.iter().map(|&k| schema.field(k).clone()).collect();
         fields.push(item);
-        let array = Arc::new(Picky::failing_on(&[]).plain_column_at(1));
-        let spec = UnnestSpec { array, kept: kept.to_vec() };
+        let plain = Arc::new(Picky::failing_on(&[]).plain_column_at(1));
+        let spec = UnnestSpec { array: plain, kept: kept.to_vec() };
         let mut operator = unnest(spec, Arc::new(Schema::new(fields)));
         let mut out = Collector::with_room(room);
         run_to_end(operator.as_mut(), batch, &mut out);
 
         let mut got = Vec::new();
-        for batch in &out.batches {
-            assert!(batch.len() <= BATCH_ROWS_MAX);
-            let tags = batch.tags.watermarks.as_ref().unwrap();
-            let elements = batch.rows.column(kept.len()).as_primitive::<Int64Type>();
-            got.extend(tags.iter().zip(elements.iter()).map(|(&row, item)| (row * 10, item)));
+        for expanded in &out.batches {
+            assert!(expanded.len() <= BATCH_ROWS_MAX);
+            let tags = expanded.tags.watermarks.as_ref().unwrap();
+            let elements = expanded.rows.column(kept.len()).as_primitive::<Int64Type>();
+            got.extend(tags.iter().map(|row| row * 10).zip(elements.iter()));
             if !kept.is_empty() {
-                assert!(column_i64(batch, 0).iter().zip(tags).all(|(id, row)| *id == row * 10));
+                assert!(column_i64(expanded, 0).iter().zip(tags).all(|(id, row)| *id == row * 10));
             }
         }
         assert_eq!(got, expected);
