@@ -26,6 +26,16 @@ pub const LINE_BYTES_MAX_DEFAULT: usize = 1024 * 1024;
 /// Bytes of one chunk of a file sequence.
 pub const FILE_CHUNK_BYTES: u64 = 4 * 1024 * 1024;
 
+/// Bytes of one read of a file: small enough that what was read is still in the core's cache when it
+/// is decoded.
+pub const FILE_PIECE_BYTES: usize = 256 * 1024;
+
+/// Pieces of a file being read ahead of the one being decoded.
+pub const FILE_READ_AHEAD: usize = 2;
+
+/// Bytes of a file decoded at once: about 500 rows of 120 bytes, 200 us of JSON.
+pub const FILE_SLICE_BYTES: usize = 64 * 1024;
+
 /// Bytes a sink may have encoded and not yet handed to the operating system, per core.
 pub const SINK_UNWRITTEN_BYTES_MAX: usize = 4 * 1024 * 1024;
 
@@ -37,5 +47,7 @@ const _: () = {
     assert!(COALESCED_BATCH_ROWS_MAX < BATCH_ROWS_MAX);
     // A barrier and the end must find room behind a full edge of data.
     assert!(EDGE_ELEMENTS_RESERVED >= 2);
+    assert!(FILE_SLICE_BYTES <= FILE_PIECE_BYTES);
+    assert!(FILE_READ_AHEAD >= 1);
     assert!(EDGE_ELEMENTS_MAX > EDGE_ELEMENTS_RESERVED);
 };

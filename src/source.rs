@@ -5,8 +5,13 @@
 //!
 //! Every core runs one instance of every source, on its share of the splits.
 
+mod file;
 mod watermark;
 
+pub use file::{
+    CutOptions, DecoderFactory, FilePlan, FileSource, FileSourceOptions, PlanError, expand,
+    is_pattern,
+};
 pub use watermark::WatermarkSpec;
 
 use std::net::SocketAddr;
@@ -117,5 +122,10 @@ pub enum SourceMessage {
         chunk: u64,
         /// Its rows' maximum; `None` when it has no valid row.
         watermark: Option<Timestamp>,
+    },
+    /// The sending core was stopped: it reads neither this chunk nor any of its later ones.
+    ChunksEnd {
+        /// Number of the chunk in the sequence.
+        first: u64,
     },
 }

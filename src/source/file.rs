@@ -1,0 +1,347 @@
+//! File source: a file, or several in name order, read as one sequence of chunks by all cores.
+//!
+//! Read: `plan` (which files, which chunks) · `range` (which bytes are a chunk's) · `chunk` (reading
+//! them) · `decode` (bytes to tagged rows) · `held` and `maxima` (event time across cores).
+//!
+//! In:  chunks `core`, `core + core_count`, … of the plan; other cores' chunk maxima.
+//! Out: batches in order, each row with the watermark it would have had on one core.
+//!
+//! Invariants
+//! - Rows are pushed only when the maxima of all earlier chunks are known.
+//! - At most one chunk is decoded ahead of the one being pushed; so no core is more than twice as
+//!   many chunks as there are cores ahead of the oldest one that is not decoded.
+//! - A chunk's maximum is told to the other cores exactly once.
+
+mod chunk;
+mod decode;
+mod held;
+mod maxima;
+mod plan;
+mod range;
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod tests;
+
+pub use decode::DecoderFactory;
+pub use plan::{CutOptions, FilePlan, PlanError, expand, is_pattern};
+
+use std::collections::VecDeque;
+use std::path::Path;
+use std::sync::Arc;
+
+use crate::format::DecoderOptions;
+use crate::limits::TURN_ROWS_MAX;
+use crate::metrics::SourceCounters;
+use crate::reactor::Io;
+use crate::record::{Timestamp, Watermark};
+use crate::source::{
+    Source, SourceFailure, SourceMessage, SourceOutput, SourceProgress, WatermarkSpec,
+};
+use crate::stdx::CoreId;
+
+use chunk::{ChunkReader, Step};
+use decode::{DecodeInto, Decoding, SplitDecoder};
+use held::HeldChunk;
+use maxima::Maxima;
+
+/// Chunks a core holds: the one being pushed, and one decoded ahead of it.
+const HELD_CHUNKS_MAX: usize = 2;
+
+/// Rows that a decoded slice counts for at least, against the turn's budget.
+const SLICE_ROWS_MIN: usize = 512;
+
+/// Everything a file source must know on one core.
+#[derive(Clone)]
+pub struct FileSourceOptions {
+    /// Name of the source; with a file's name it is the origin of the file's records.
+    pub name: Arc<str>,
+    /// This core.
+    pub core: CoreId,
+    /// Cores that share the work, as in the plan's [`CutOptions`].
+    pub core_count: u16,
+    /// How records are decoded; start offset and origin are set per chunk.
+    pub decoder: DecoderOptions,
+    /// Makes the decoders: `format::decoder`.
+    pub make_decoder: DecoderFactory,
+    /// Event time, over the projected columns.
+    pub watermark: Option<WatermarkSpec>,
+    /// Rows carry their origin, offset and raw bytes.
+    pub keep_provenance: bool,
+}
+
+/// See the module.
+pub struct FileSource {
+    plan: Arc<FilePlan>,
+    name: Arc<str>,
+    core: CoreId,
+    core_count: u16,
+    decoding: Decoding,
+    reader: ChunkReader,
+    /// The chunk being decoded: the last of `held`.
+    decoder: Option<SplitDecoder>,
+    /// Own chunk to begin next.
+    next_chunk: u64,
+    held: VecDeque<HeldChunk>,
+    /// Own chunk to be pushed next, or being pushed.
+    position: u64,
+    maxima: Maxima,
+    /// The watermark after the last row pushed.
+    pushed_watermark: Timestamp,
+    phase: Phase,
+    failure: Option<SourceFailure>,
+    counters: SourceCounters,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Phase {
+    Reading,
+    /// Asked to stop, which the next poll does.
+    Stopping,
+    /// Reads nothing more; what is decoded is still pushed.
+    Stopped,
+    /// Failed: does nothing more.
+    Failed,
+}
+
+/// What an attempt to decode found.
+enum Decoded {
+    Rows(usize),
+    Nothing,
+}
+
+impl FileSource {
+    /// A source at its core's first chunk.
+    pub fn new(plan: Arc<FilePlan>, options: FileSourceOptions) -> FileSource {
+        assert!(options.core.index() < usize::from(options.core_count));
+        let first = options.core.index() as u64;
+        FileSource {
+            reader: ChunkReader::new(Arc::clone(&plan)),
+            plan,
+            name: options.name,
+            core: options.core,
+            core_count: options.core_count,
+            decoding: Decoding {
+                options: options.decoder,
+                make: options.make_decoder,
+                watermark: options.watermark,
+                keep_provenance: options.keep_provenance,
+            },
+            decoder: None,
+            next_chunk: first,
+            held: VecDeque::new(),
+            position: first,
+            maxima: Maxima::new(options.core_count),
+            pushed_watermark: Timestamp::MIN,
+            phase: Phase::Reading,
+            failure: None,
+            counters: SourceCounters::default(),
+        }
+    }
+
+    fn has_event_time(&self) -> bool {
+        self.decoding.watermark.is_some()
+    }
+
+    /// The maximum of everything before the chunk to be pushed, once it is known.
+    fn prefix(&mut self) -> Option<Timestamp> {
+        if self.has_event_time() {
+            self.maxima.advance_to(self.position)
+        } else {
+            Some(Timestamp::MIN)
+        }
+    }
+
+    /// Pushes what may be pushed; true when something was.
+    fn push(&mut self, out: &mut dyn SourceOutput) -> bool {
+        let mut pushed = false;
+        while let Some(prefix) = self.prefix()
+            && let Some(front) = self.held.front_mut()
+        {
+            assert_eq!(front.number, self.position);
+            while !out.is_full()
+                && let Some(held) = front.batches.pop_front()
+            {
+                let (batch, watermark) = held.raised_to(prefix);
+                self.pushed_watermark = watermark;
+                self.counters.rows_out += batch.len() as u64;
+                out.push(batch);
+                pushed = true;
+            }
+            if !front.batches.is_empty() || !front.is_complete {
+                break;
+            }
+            self.held.pop_front();
+            self.position += u64::from(self.core_count);
+        }
+        pushed
+    }
+
+    /// True when rows wait for nothing but room.
+    fn is_pushable(&mut self) -> bool {
+        let has_rows = self.held.front().is_some_and(|front| !front.batches.is_empty());
+        has_rows && self.prefix().is_some()
+    }
+
+    /// Decodes the next slice of the chunk at hand, or begins the next chunk.
+    fn decode(&mut self, io: &mut dyn Io, out: &mut dyn SourceOutput) -> Decoded {
+        if self.phase != Phase::Reading || !self.begin_chunk() {
+            return Decoded::Nothing;
+        }
+        let chunk = *self.reader.chunk().expect("begun just now or before");
+        let step = self.reader.step(io.disk());
+        let held = self.held.back_mut().expect("the chunk being decoded is held");
+        let (counters, clock) = (&mut self.counters, io.clock());
+        let mut to = DecodeInto { clock, counters, out, held: &mut held.batches, rows: 0 };
+        match step {
+            Step::Wait => return Decoded::Nothing,
+            Step::Bytes { offset, bytes } => {
+                let decoder = self.decoder.get_or_insert_with(|| {
+                    let path = &self.plan.file(chunk.file).path;
+                    self.decoding.begin(origin(&self.name, path), offset)
+                });
+                decoder.feed(bytes, &mut to);
+            }
+            Step::End => {
+                if let Some(decoder) = &mut self.decoder {
+                    decoder.finish(&mut to);
+                }
+                let rows = to.rows;
+                self.complete_chunk(out);
+                return Decoded::Rows(rows);
+            }
+            Step::Failed(failure) => {
+                self.failure = Some(failure);
+                self.phase = Phase::Failed;
+                return Decoded::Nothing;
+            }
+        }
+        Decoded::Rows(to.rows)
+    }
+
+    /// Makes sure a chunk is being read; false when there is none or one is ahead already.
+    fn begin_chunk(&mut self) -> bool {
+        if self.reader.chunk().is_some() {
+            return true;
+        }
+        if self.next_chunk >= self.plan.chunk_count() || self.held.len() >= HELD_CHUNKS_MAX {
+            return false;
+        }
+        let chunk = self.plan.chunk(self.next_chunk);
+        self.counters.splits_opened += u64::from(chunk.start == 0);
+        self.reader.begin(chunk);
+        self.held.push_back(HeldChunk::new(chunk.number));
+        self.next_chunk += u64::from(self.core_count);
+        true
+    }
+
+    /// The chunk being decoded has no more rows: tells every core its maximum.
+    fn complete_chunk(&mut self, out: &mut dyn SourceOutput) {
+        let held = self.held.back_mut().expect("the chunk being decoded is held");
+        held.is_complete = true;
+        let chunk = held.number;
+        let decoder = self.decoder.take();
+        if self.has_event_time() {
+            let watermark = decoder.and_then(|decoder| decoder.watermark());
+            self.maxima.record(chunk, watermark);
+            self.tell(out, || SourceMessage::ChunkWatermark { chunk, watermark });
+        }
+    }
+
+    fn tell(&self, out: &mut dyn SourceOutput, message: impl Fn() -> SourceMessage) {
+        for core in CoreId::all(self.core_count).filter(|core| *core != self.core) {
+            out.send(core, message());
+        }
+    }
+
+    /// Cuts the sequence here: what this core has decoded of its chunk is all there is of it.
+    fn stop_reading(&mut self, out: &mut dyn SourceOutput) {
+        if self.reader.chunk().is_some() {
+            self.reader.give_up();
+            self.complete_chunk(out);
+        }
+        let first = self.next_chunk;
+        if self.has_event_time() && first < self.plan.chunk_count() {
+            self.tell(out, || SourceMessage::ChunksEnd { first });
+        }
+        self.phase = Phase::Stopped;
+    }
+
+    /// True when no row will ever be added to what has been pushed.
+    fn is_exhausted(&self) -> bool {
+        let read = self.phase == Phase::Stopped || self.next_chunk >= self.plan.chunk_count();
+        read && self.held.is_empty()
+    }
+}
+
+impl Source for FileSource {
+    fn poll(&mut self, io: &mut dyn Io, out: &mut dyn SourceOutput) -> SourceProgress {
+        if self.phase == Phase::Stopping {
+            self.stop_reading(out);
+        }
+        let (mut busy, mut rows) = (false, 0);
+        while rows < TURN_ROWS_MAX && self.phase != Phase::Failed {
+            busy |= self.push(out);
+            if self.is_pushable() {
+                busy = true;
+                break;
+            }
+            match self.decode(io, out) {
+                Decoded::Rows(decoded) => {
+                    // A slice counts even without a row, so that a turn ends.
+                    rows += decoded.max(SLICE_ROWS_MIN);
+                    busy = true;
+                }
+                Decoded::Nothing => break,
+            }
+        }
+        if busy {
+            return SourceProgress::Busy;
+        }
+        if self.phase != Phase::Failed && self.is_exhausted() && self.reader.close(io.disk()) {
+            return SourceProgress::Finished;
+        }
+        SourceProgress::Idle { wakes_at_ns: None }
+    }
+
+    fn watermark(&self) -> Option<Watermark> {
+        if !self.has_event_time() {
+            return None;
+        }
+        if self.phase == Phase::Reading && self.is_exhausted() {
+            return Some(Watermark::Idle);
+        }
+        Some(Watermark::At(self.pushed_watermark.max(self.maxima.prefix())))
+    }
+
+    fn receive(&mut self, message: SourceMessage, _io: &mut dyn Io) {
+        match message {
+            SourceMessage::ChunkWatermark { chunk, watermark } => {
+                self.maxima.record(chunk, watermark);
+            }
+            SourceMessage::ChunksEnd { first } => self.maxima.end(first),
+            other => unreachable!("no instance of a file source sends {other:?}"),
+        }
+    }
+
+    fn stop(&mut self, _io: &mut dyn Io) {
+        if self.phase == Phase::Reading {
+            self.phase = Phase::Stopping;
+        }
+    }
+
+    fn take_failure(&mut self) -> Option<SourceFailure> {
+        self.failure.take()
+    }
+
+    fn counters(&self) -> &SourceCounters {
+        &self.counters
+    }
+}
+
+/// Source and file name, as the user sees them beside a record.
+fn origin(name: &str, path: &Path) -> Arc<str> {
+    let file =
+        path.file_name().map_or_else(|| path.to_string_lossy(), |file| file.to_string_lossy());
+    format!("{name}:{file}").into()
+}
