@@ -28,3 +28,6 @@ pub use lane::{EdgePorts, LaneReceiver, LaneSender, local_lane};
 pub use merge::WatermarkMerge;
 pub use outbox::Outbox;
 pub use partitioner::{KeyPartitioning, Partitioner};
+
+#[cfg(test)]
+mod model;

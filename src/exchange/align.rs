@@ -8,14 +8,14 @@
 use crate::record::Epoch;
 
 /// Barriers of the senders of one edge, on one core.
-#[derive(Clone, Debug)]
+#[derive(Clone, Hash, Debug)]
 pub struct BarrierAlignment {
     senders: Vec<SenderState>,
     pending: Option<Epoch>,
     last: Option<Epoch>,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 enum SenderState {
     Reading,
     Delivered,

@@ -105,6 +105,21 @@ impl Inbox {
 }
 
 #[cfg(test)]
+impl Inbox {
+    /// The same state over other lanes, for the model to go on from.
+    pub(super) fn fork(&self, lanes: Vec<LaneReceiver>) -> Inbox {
+        let (alignment, merge) = (self.alignment.clone(), self.merge.clone());
+        let ready = self.ready.clone();
+        Inbox { lanes, cursor: self.cursor, alignment, merge, ready, rows: self.rows }
+    }
+
+    /// What is between lanes and worker.
+    pub(super) fn fingerprint(&self) -> impl std::hash::Hash + use<> {
+        (self.cursor, self.alignment.clone(), self.merge.clone(), format!("{:?}", self.ready))
+    }
+}
+
+#[cfg(test)]
 mod tests {
     use super::*;
     use crate::exchange::{LaneSender, local_lane};

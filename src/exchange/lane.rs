@@ -127,6 +127,23 @@ impl LaneSender {
     }
 }
 
+#[cfg(test)]
+impl LaneSender {
+    /// A second local lane with the same elements, for the model to go on from.
+    pub(super) fn fork(&self) -> (LaneSender, LaneReceiver) {
+        let Sender::Local { queue, elements_max } = &self.0 else { panic!("a local lane") };
+        let (mut sender, receiver) = local_lane(*elements_max);
+        queue.borrow().iter().for_each(|element| sender.push(element.clone()));
+        (sender, receiver)
+    }
+
+    /// Shows what is in a local lane.
+    pub(super) fn visit(&self, visit: &mut dyn FnMut(&Element)) {
+        let Sender::Local { queue, .. } = &self.0 else { panic!("a local lane") };
+        queue.borrow().iter().for_each(visit);
+    }
+}
+
 impl LaneReceiver {
     /// The oldest element.
     pub(super) fn pop(&mut self) -> Option<Element> {
@@ -142,5 +159,46 @@ impl LaneReceiver {
             Receiver::Local(queue) => queue.borrow().is_empty(),
             Receiver::Mesh(ring) => ring.is_empty(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::Epoch;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    #[derive(Default)]
+    struct Woken(AtomicUsize);
+
+    impl Wake for Woken {
+        fn wake(&self) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    #[test]
+    fn each_core_reaches_every_core_and_wakes_the_others() {
+        let woken: Vec<Arc<Woken>> = (0..3).map(|_| Arc::default()).collect();
+        let wakers: Vec<Arc<dyn Wake>> = woken.iter().map(|woken| woken.clone() as _).collect();
+        let ports = EdgePorts::for_all_cores(4, &wakers);
+        let (mut senders, mut receivers): (Vec<_>, Vec<_>) =
+            ports.into_iter().map(EdgePorts::connect).unzip();
+        for (from, lanes) in (0..).zip(&mut senders) {
+            for (to, lane) in (0..).zip(lanes.iter_mut()) {
+                assert_eq!((lane.elements_max(), lane.free_slots()), (4, 4));
+                lane.push(Element::Barrier(Epoch::new(from * 10 + to)));
+                assert_eq!(lane.free_slots(), 3);
+            }
+        }
+        for (to, lanes) in (0..).zip(&mut receivers) {
+            for (from, lane) in (0..).zip(lanes.iter_mut()) {
+                let Some(Element::Barrier(epoch)) = lane.pop() else { panic!("one barrier") };
+                assert_eq!(epoch, Epoch::new(from * 10 + to));
+                assert!(lane.is_empty());
+            }
+        }
+        let wakes: Vec<usize> = woken.iter().map(|woken| woken.0.load(Ordering::Relaxed)).collect();
+        assert_eq!(wakes, [2, 2, 2]);
     }
 }

@@ -10,7 +10,7 @@
 use crate::record::{Timestamp, Watermark};
 
 /// Watermarks of the senders of one edge, on one core.
-#[derive(Clone, Debug)]
+#[derive(Clone, Hash, Debug)]
 pub struct WatermarkMerge {
     senders: Vec<SenderState>,
     /// Highest watermark said.
@@ -18,7 +18,7 @@ pub struct WatermarkMerge {
     said: Option<Watermark>,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 enum SenderState {
     /// Holds the minimum; `MIN` before its first word, `MAX` when its input is complete.
     At(Timestamp),

@@ -156,6 +156,30 @@ impl Lane {
 }
 
 #[cfg(test)]
+impl Outbox {
+    /// The same state over lanes of its own, for the model to go on from.
+    pub(super) fn fork(&self) -> (Outbox, Vec<super::LaneReceiver>) {
+        let (senders, receivers): (Vec<_>, Vec<_>) =
+            self.lanes.iter().map(|lane| lane.sender.fork()).unzip();
+        let mut fork = Outbox::new(self.partitioner.clone(), senders);
+        for (lane, original) in fork.lanes.iter_mut().zip(&self.lanes) {
+            lane.staged = original.staged.clone();
+        }
+        (Outbox { said: self.said, is_ended: self.is_ended, rows: self.rows, ..fork }, receivers)
+    }
+
+    /// Shows, lane by lane, what is in the lane and what is staged.
+    pub(super) fn visit(&self, visit: &mut dyn FnMut(&Element)) {
+        for lane in &self.lanes {
+            lane.sender.visit(visit);
+            visit(&Element::End); // between the two
+            lane.staged.iter().for_each(&mut *visit);
+            visit(&Element::End);
+        }
+    }
+}
+
+#[cfg(test)]
 mod tests {
     use super::*;
     use crate::exchange::{LaneReceiver, local_lane};

@@ -12,7 +12,7 @@ use arrow::buffer::ScalarBuffer;
 use arrow::datatypes::{DataType, Schema};
 
 /// Splits batches between cores.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Partitioner {
     rule: Rule,
 }
@@ -30,7 +30,7 @@ pub struct KeyPartitioning<'a> {
     pub core_count: u16,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 enum Rule {
     /// Every row to one core.
     ToCore(CoreId),
@@ -82,7 +82,7 @@ impl Partitioner {
 }
 
 /// Partitioning by key, with its buffers.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct ByKey {
     columns: Vec<usize>,
     encoder: KeyEncoder,

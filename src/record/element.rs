@@ -19,7 +19,7 @@ impl Epoch {
 }
 
 /// What one sender says of event time.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Watermark {
     /// No further record with a timestamp at or before this one is expected.
     At(Timestamp),
@@ -28,7 +28,7 @@ pub enum Watermark {
 }
 
 /// One thing on an edge. Order is kept per (sender, edge).
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub enum Element {
     /// Rows.
     Batch(Batch),

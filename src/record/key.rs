@@ -37,7 +37,7 @@ use std::fmt;
 const NULL_BIT: u8 = 0x80;
 
 /// Keys of one batch, row after row. Owned by the caller and reused.
-#[derive(Default, Debug)]
+#[derive(Clone, Default, Debug)]
 pub struct EncodedKeys {
     /// The keys' bytes, without gaps.
     pub bytes: Vec<u8>,
