@@ -2,6 +2,15 @@
 //!
 //! Read: `file` · `tcp` · `print` · `blackhole` · `release` (when output may leave).
 
+mod blackhole;
+mod file;
+
+pub use blackhole::BlackholeSink;
+pub use file::{
+    DirectoryError, FileSink, FileSinkOptions, PreparedDirectory, check_directory,
+    prepare_directory,
+};
+
 use crate::metrics::SinkCounters;
 use crate::reactor::Io;
 use crate::record::Batch;
