@@ -140,8 +140,8 @@ impl FileSink {
         }
         let is_due = self.part_is_due(now_ns);
         if self.is_sealing || (is_due && self.filling.bytes.is_empty()) {
-            let part = self.part.take().expect("looked at just now");
-            self.closing.push_back(part.seal());
+            let complete = self.part.take().expect("looked at just now");
+            self.closing.push_back(complete.seal());
             self.is_sealing = false;
             return Ok(true);
         }

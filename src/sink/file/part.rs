@@ -142,34 +142,28 @@ impl ClosingPart {
     pub(super) fn advance(&mut self, disk: &mut dyn Disk) -> Result<bool, SinkFailure> {
         let names = &self.names;
         let (hidden, visible) = (&names.hidden, &names.visible);
-        let finished =
-            |disk: &mut dyn Disk, operation, verb, path: &Path| match disk.take_result(operation) {
-                None => Ok(false),
-                Some(DiskResult::Done) => Ok(true),
-                Some(result) => Err(failure(verb, path, result)),
-            };
         let next = match self.stage {
             ClosingStage::Full(file) => ClosingStage::Syncing(file, disk.sync(file)),
             ClosingStage::Syncing(file, operation) => {
-                if !finished(disk, operation, "sync", hidden)? {
+                if !is_done(disk, operation, "sync", hidden)? {
                     return Ok(false);
                 }
                 ClosingStage::Closing(disk.close(file))
             }
             ClosingStage::Closing(operation) => {
-                if !finished(disk, operation, "close", hidden)? {
+                if !is_done(disk, operation, "close", hidden)? {
                     return Ok(false);
                 }
                 ClosingStage::Renaming(disk.rename(hidden, visible))
             }
             ClosingStage::Renaming(operation) => {
-                if !finished(disk, operation, "complete", visible)? {
+                if !is_done(disk, operation, "complete", visible)? {
                     return Ok(false);
                 }
                 ClosingStage::SyncingDirectory(disk.sync_directory(&names.directory))
             }
             ClosingStage::SyncingDirectory(operation) => {
-                if !finished(disk, operation, "sync", &names.directory)? {
+                if !is_done(disk, operation, "sync", &names.directory)? {
                     return Ok(false);
                 }
                 ClosingStage::Done
@@ -183,6 +177,20 @@ impl ClosingPart {
     /// True when the part is there under its name, for good.
     pub(super) fn is_done(&self) -> bool {
         matches!(self.stage, ClosingStage::Done)
+    }
+}
+
+/// Whether an operation on `path` has been done.
+fn is_done(
+    disk: &mut dyn Disk,
+    operation: OperationId,
+    verb: &str,
+    path: &Path,
+) -> Result<bool, SinkFailure> {
+    match disk.take_result(operation) {
+        None => Ok(false),
+        Some(DiskResult::Done) => Ok(true),
+        Some(result) => Err(failure(verb, path, result)),
     }
 }
 
