@@ -1,7 +1,18 @@
 //! What the standard library lacks; imports nothing of the engine.
 //!
-//! Read: `core_id`.
+//! Read: `core_id` · `quantity` (number and unit) with `byte_size` and `duration` · `suggest` ("did
+//! you mean") · `cpu` (what the binary was built for).
 
+mod byte_size;
 mod core_id;
+mod cpu;
+mod duration;
+mod quantity;
+mod suggest;
 
+pub use byte_size::{format_byte_size, parse_byte_size};
 pub use core_id::CoreId;
+pub use cpu::missing_cpu_features;
+pub use duration::{format_duration, parse_duration};
+pub use quantity::QuantityError;
+pub use suggest::{did_you_mean, one_of, suggestion};
