@@ -1,0 +1,237 @@
+//! What the appliance runs with. Every field final; built only by `resolve` (and, for the tables
+//! of CREATE TABLE, by `with_options`).
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::format::FormatOptions;
+use crate::sql::{DeclaredTable, SqlText};
+
+/// A job, resolved.
+#[derive(Clone, Debug)]
+pub struct Job {
+    /// Its name; the job file's stem unless it says otherwise.
+    pub name: String,
+    /// The job file, as the user named it.
+    pub job_file: PathBuf,
+    /// The reactors.
+    pub reactor: ReactorConfig,
+    /// What survives a crash.
+    pub durability: DurabilityConfig,
+    /// The session time zone.
+    pub time_zone: chrono_tz::Tz,
+    /// Bounds that can be set.
+    pub limits: Limits,
+    /// Tables under `[sources]`.
+    pub sources: BTreeMap<String, SourceConfig>,
+    /// Tables under `[sinks]`.
+    pub sinks: BTreeMap<String, SinkConfig>,
+    /// The SQL, in order.
+    pub query: Vec<SqlText>,
+    /// Sources and sinks again, as the planner's catalog needs them.
+    pub tables: Vec<DeclaredTable>,
+}
+
+/// How many reactors, where, and how they wait.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ReactorConfig {
+    /// Which CPUs.
+    pub cores: CoreChoice,
+    /// When to sleep.
+    pub spin: Spin,
+}
+
+/// Which CPUs get a reactor.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum CoreChoice {
+    /// One per CPU this process may run on.
+    All,
+    /// This many; at least one. More than CPUs are allowed.
+    Count(u16),
+    /// One on each of these CPUs; distinct, at least one.
+    Cpus(Vec<u16>),
+}
+
+/// How long a reactor without work polls before it parks.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Spin {
+    /// It never parks.
+    Always,
+    /// This long; zero parks at once.
+    For(Duration),
+}
+
+/// Journals, epochs, checkpoints.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct DurabilityConfig {
+    /// Whether there is any.
+    pub mode: DurabilityMode,
+    /// Where journals and checkpoints live.
+    pub dir: PathBuf,
+    /// Time between epochs.
+    pub checkpoint_interval: Duration,
+    /// Bases kept.
+    pub retain: u32,
+}
+
+/// Whether a job survives a crash.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum DurabilityMode {
+    /// State and output are recovered.
+    On,
+    /// Nothing is kept; the job can simply be run again.
+    Off,
+}
+
+/// Bounds a job may change. Their defaults are in `crate::limits`.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Limits {
+    /// Rows a turn hands to the operators before it looks at the network again.
+    pub turn_rows_max: usize,
+    /// Rows of one batch.
+    pub batch_rows_max: usize,
+    /// Elements one exchange edge holds between one pair of cores.
+    pub edge_elements_max: usize,
+    /// Bytes of one chunk of a file sequence.
+    pub file_chunk_bytes: u64,
+    /// Bytes a sink may have encoded and not yet handed over, per core.
+    pub sink_unwritten_bytes_max: usize,
+}
+
+/// A source.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct SourceConfig {
+    /// Where its bytes come from.
+    pub connector: SourceConnector,
+    /// How records are written in them.
+    pub format: FormatOptions,
+    /// Longest record.
+    pub line_bytes_max: usize,
+    /// A split silent for this long no longer holds the watermark back.
+    pub idle_timeout: Option<Duration>,
+    /// A rowtime further ahead of the arrival stamp than this is rejected.
+    pub max_future: Option<Duration>,
+    /// What a bad record does.
+    pub on_error: OnError,
+    /// Sink of late rows.
+    pub late_sink: Option<String>,
+    /// Sink of records that could not be decoded or evaluated.
+    pub rejected_sink: Option<String>,
+    /// Whether received bytes are journaled, for a source that cannot replay.
+    pub journal: bool,
+}
+
+/// Where a source's bytes come from.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum SourceConnector {
+    /// Connections.
+    Tcp(TcpSourceConfig),
+    /// Files.
+    File(FileSourceConfig),
+}
+
+/// What a record does that cannot be decoded or evaluated.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum OnError {
+    /// It is counted, goes to the rejected sink if there is one, and the job goes on.
+    Reject,
+    /// It stops the job.
+    Fail,
+}
+
+/// One end of a TCP connection.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum TcpEndpoint {
+    /// Peers connect to us here.
+    Listen(SocketAddr),
+    /// We connect to a peer there, again and again.
+    Connect(SocketAddr),
+}
+
+/// A TCP source.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct TcpSourceConfig {
+    /// Where.
+    pub endpoint: TcpEndpoint,
+    /// Connections served at once; further ones are refused.
+    pub connections_max: u32,
+    /// A connection without a byte for this long is closed.
+    pub connection_idle_max: Option<Duration>,
+    /// The source has ended when its last connection has.
+    pub end_on_disconnect: bool,
+}
+
+/// A file source.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct FileSourceConfig {
+    /// A file, or a pattern whose matches are read in the order of their names.
+    pub path: PathBuf,
+    /// Wait for what is appended, across rotation.
+    pub follow: bool,
+}
+
+/// A sink.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct SinkConfig {
+    /// Where its bytes go.
+    pub connector: SinkConnector,
+    /// How records are written.
+    pub format: FormatOptions,
+    /// When output may leave.
+    pub release: Release,
+}
+
+/// Where a sink's bytes go.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum SinkConnector {
+    /// Connections.
+    Tcp(TcpSinkConfig),
+    /// Files in a directory.
+    File(FileSinkConfig),
+    /// Standard output.
+    Print,
+    /// Nowhere: counted and dropped.
+    Blackhole,
+}
+
+/// When output may leave.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Release {
+    /// At once: at least once.
+    Immediate,
+    /// With its epoch: exactly once.
+    Commit,
+}
+
+/// A TCP sink.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct TcpSinkConfig {
+    /// Where.
+    pub endpoint: TcpEndpoint,
+    /// What a subscriber that does not keep up gets.
+    pub slow_subscriber: SlowSubscriber,
+    /// Subscribers served at once; further ones are refused.
+    pub connections_max: u32,
+}
+
+/// What a subscriber that does not keep up gets.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum SlowSubscriber {
+    /// Its connection closed; the others go on.
+    Disconnect,
+    /// Its pace: the job waits for it.
+    Backpressure,
+}
+
+/// A file sink.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct FileSinkConfig {
+    /// The directory in which parts appear.
+    pub path: PathBuf,
+    /// A part is closed at this size.
+    pub part_bytes_max: u64,
+    /// A part is closed at this age.
+    pub part_age_max: Duration,
+}

@@ -1,0 +1,208 @@
+//! Raw to final: defaults, what depends on other keys, contradictions. All errors at once.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use super::error::Errors;
+use super::job::{CoreChoice, DurabilityConfig, DurabilityMode, Job, Limits, ReactorConfig, Spin};
+use super::raw::RawJob;
+use super::table::RawTable;
+use super::value::is_name;
+use super::{sink, source};
+use crate::limits;
+use crate::sql::{DeclaredTable, SqlText, TableRole};
+use crate::stdx::{did_you_mean, suggestion};
+
+/// How long a reactor polls before it parks, unless the job says otherwise.
+const SPIN_DEFAULT: Duration = Duration::from_micros(50);
+const CHECKPOINT_INTERVAL_DEFAULT: Duration = Duration::from_millis(100);
+const RETAIN_DEFAULT: u64 = 2;
+
+/// The job, or `None` when something without which there is none is missing. Errors may have been
+/// added either way.
+pub(super) fn resolve(path: &Path, raw: RawJob, errors: &mut Errors) -> Option<Job> {
+    let directory = path.parent().unwrap_or(Path::new(""));
+    let name = name(path, &raw.top, errors);
+    let durability = durability(directory, &raw.durability, &name);
+    check_names(&raw, errors);
+    let mut sources = BTreeMap::new();
+    for (source, table) in &raw.sources {
+        if !table.has("schema") {
+            let message = "missing; add schema = \"…\", the column list of CREATE TABLE";
+            errors.add(table.at, &table.key_path("schema"), message);
+        }
+        let config = source::resolve(directory, table, durability.mode, errors);
+        sources.extend(config.map(|config| (source.clone(), config)));
+    }
+    let mut sinks = BTreeMap::new();
+    for (sink, table) in &raw.sinks {
+        let config = sink::resolve(directory, table, durability.mode, errors);
+        sinks.extend(config.map(|config| (sink.clone(), config)));
+    }
+    let query = query(directory, &raw.query, errors)?;
+    Some(Job {
+        name,
+        job_file: path.to_owned(),
+        reactor: reactor(&raw.reactor),
+        durability,
+        time_zone: time_zone(&raw.top, errors),
+        limits: limits(&raw.limits, errors),
+        sources,
+        sinks,
+        query: vec![query],
+        tables: declared_tables(&raw),
+    })
+}
+
+/// A path of the job file; relative ones are relative to it.
+pub(super) fn path_in(directory: &Path, table: &RawTable, key: &str) -> Option<PathBuf> {
+    table.text(key).map(|path| directory.join(path))
+}
+
+fn name(path: &Path, top: &RawTable, errors: &mut Errors) -> String {
+    if let Some(name) = top.text("name") {
+        return name.to_owned();
+    }
+    let stem = path.file_stem().and_then(|stem| stem.to_str()).unwrap_or("");
+    if !is_name(stem) && !top.has("name") {
+        let message = "missing, and the file's name is no name of a job; add name = \"my-job\"";
+        errors.add(top.at, "name", message);
+    }
+    stem.to_owned()
+}
+
+fn time_zone(top: &RawTable, errors: &mut Errors) -> chrono_tz::Tz {
+    let given = top.text("time_zone").unwrap_or("UTC");
+    given.parse().unwrap_or_else(|_| {
+        let nearest = suggestion(given, chrono_tz::TZ_VARIANTS.iter().map(|zone| zone.name()));
+        let hint = nearest.map_or_else(
+            || "write a name such as \"Europe/Berlin\"".to_owned(),
+            |nearest| format!("did you mean \"{nearest}\"?"),
+        );
+        let message = format!("\"{given}\" is no time zone; {hint}");
+        errors.add(top.at("time_zone"), "time_zone", message);
+        chrono_tz::UTC
+    })
+}
+
+fn reactor(table: &RawTable) -> ReactorConfig {
+    ReactorConfig {
+        cores: table.cores("cores").cloned().unwrap_or(CoreChoice::All),
+        spin: match table.time("spin") {
+            None => Spin::For(SPIN_DEFAULT),
+            Some(None) => Spin::Always,
+            Some(Some(duration)) => Spin::For(duration),
+        },
+    }
+}
+
+fn durability(directory: &Path, table: &RawTable, name: &str) -> DurabilityConfig {
+    let mode = match table.word("mode") {
+        Some("off") => DurabilityMode::Off,
+        _ => DurabilityMode::On,
+    };
+    let interval = table.time("checkpoint_interval").flatten();
+    let retain = table.count("retain").unwrap_or(RETAIN_DEFAULT);
+    DurabilityConfig {
+        mode,
+        dir: path_in(directory, table, "dir").unwrap_or_else(|| directory.join("data").join(name)),
+        checkpoint_interval: interval.unwrap_or(CHECKPOINT_INTERVAL_DEFAULT),
+        retain: u32::try_from(retain).expect("the key allows at most 100"),
+    }
+}
+
+fn limits(table: &RawTable, errors: &mut Errors) -> Limits {
+    let count = |key: &str, default: usize| {
+        let value = table.count(key).map(usize::try_from);
+        value.map_or(default, |value| value.expect("the keys' maxima fit an address"))
+    };
+    let limits = Limits {
+        turn_rows_max: count("turn_rows_max", limits::TURN_ROWS_MAX),
+        batch_rows_max: count("batch_rows_max", limits::BATCH_ROWS_MAX),
+        edge_elements_max: count("edge_elements_max", limits::EDGE_ELEMENTS_MAX),
+        file_chunk_bytes: table.count("file_chunk_bytes").unwrap_or(limits::FILE_CHUNK_BYTES),
+        sink_unwritten_bytes_max: count(
+            "sink_unwritten_bytes_max",
+            limits::SINK_UNWRITTEN_BYTES_MAX,
+        ),
+    };
+    if limits.batch_rows_max > limits.turn_rows_max {
+        let message = format!(
+            "{} is more than limits.turn_rows_max, which is {}; a turn must have room for a batch",
+            limits.batch_rows_max, limits.turn_rows_max
+        );
+        let key = if table.has("batch_rows_max") { "batch_rows_max" } else { "turn_rows_max" };
+        errors.add(table.at(key), "limits.batch_rows_max", message);
+    }
+    limits
+}
+
+/// Sources and sinks share one catalog, and refer to each other by name.
+fn check_names(raw: &RawJob, errors: &mut Errors) {
+    for (name, sink) in &raw.sinks {
+        if raw.sources.contains_key(name) {
+            let message = "a source has this name too; rename one of them";
+            errors.add(sink.at, &sink.path, message);
+        }
+    }
+    let sinks: Vec<&str> = raw.sinks.keys().map(String::as_str).collect();
+    for table in raw.sources.values() {
+        check_diversions(table, &sinks, errors);
+    }
+}
+
+/// Late and rejected records go to tables under `[sinks]`.
+pub(super) fn check_diversions(table: &RawTable, sinks: &[&str], errors: &mut Errors) {
+    for key in ["late_sink", "rejected_sink"] {
+        let Some(wanted) = table.text(key).filter(|name| !sinks.contains(name)) else {
+            continue;
+        };
+        let hint = did_you_mean(wanted, sinks);
+        let message = format!("\"{wanted}\" is not a table under [sinks]; {hint}");
+        errors.add(table.at(key), &table.key_path(key), message);
+    }
+}
+
+fn query(directory: &Path, table: &RawTable, errors: &mut Errors) -> Option<SqlText> {
+    let sql = table.sql("sql");
+    match (sql, path_in(directory, table, "file")) {
+        (Some(_), Some(_)) => {
+            let message = "given beside query.sql; keep one of the two";
+            errors.add(table.at("file"), "query.file", message);
+            None
+        }
+        (Some(sql), None) => Some(sql.clone()),
+        (None, Some(file)) => read_query(&file, table, errors),
+        (None, None) => {
+            if !table.has("sql") && !table.has("file") {
+                let message =
+                    "missing; add sql = \"INSERT INTO … SELECT …\" or file = \"query.sql\"";
+                errors.add(table.at, "query", message);
+            }
+            None
+        }
+    }
+}
+
+fn read_query(file: &Path, table: &RawTable, errors: &mut Errors) -> Option<SqlText> {
+    match super::read_bounded(file) {
+        Ok(text) => Some(SqlText { text, file: file.to_owned(), line: 1, column: 1 }),
+        Err(reason) => {
+            let message = format!("{} {reason}", file.display());
+            errors.add(table.at("file"), "query.file", message);
+            None
+        }
+    }
+}
+
+fn declared_tables(raw: &RawJob) -> Vec<DeclaredTable> {
+    let declare = |name: &String, table: &RawTable, role| DeclaredTable {
+        name: name.clone(),
+        role,
+        schema: table.sql("schema").cloned(),
+    };
+    let sources = raw.sources.iter().map(|(name, table)| declare(name, table, TableRole::Source));
+    let sinks = raw.sinks.iter().map(|(name, table)| declare(name, table, TableRole::Sink));
+    sources.chain(sinks).collect()
+}

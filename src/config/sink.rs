@@ -1,0 +1,79 @@
+//! One sink: raw to final.
+
+use std::path::Path;
+use std::time::Duration;
+
+use super::error::Errors;
+use super::job::{
+    DurabilityMode, FileSinkConfig, Release, SinkConfig, SinkConnector, SlowSubscriber,
+    TcpSinkConfig,
+};
+use super::source::{
+    check_applicable, connections_max, endpoint, format, required_path, required_word,
+};
+use super::table::RawTable;
+use crate::format::{FormatOptions, JsonOptions};
+
+const PART_BYTES_DEFAULT: u64 = 128 * 1024 * 1024;
+const PART_AGE_DEFAULT: Duration = Duration::from_secs(30);
+
+/// The sink, or `None` (with errors) when it cannot be built.
+pub(super) fn resolve(
+    directory: &Path,
+    table: &RawTable,
+    durability: DurabilityMode,
+    errors: &mut Errors,
+) -> Option<SinkConfig> {
+    let choices = "connector = \"tcp\", \"file\", \"print\" or \"blackhole\"";
+    let connector = required_word(table, "connector", choices, errors)?;
+    check_applicable(table, connector, errors);
+    // Nobody reads what a person reads in another format than its own; nobody at all, a blackhole's.
+    let format_free = matches!(connector, "print" | "blackhole") && !table.has("format");
+    let format = if format_free {
+        let iso_timestamps = table.word("timestamps") == Some("iso-8601");
+        Some(FormatOptions::Json(JsonOptions { iso_timestamps }))
+    } else {
+        format(table, false, errors)
+    };
+    let release = release(table, durability, errors);
+    let connector = match connector {
+        "tcp" => SinkConnector::Tcp(tcp(table, errors)?),
+        "file" => SinkConnector::File(file(directory, table, errors)?),
+        "print" => SinkConnector::Print,
+        "blackhole" => SinkConnector::Blackhole,
+        other => unreachable!("the key allows no connector {other}"),
+    };
+    Some(SinkConfig { connector, format: format?, release })
+}
+
+fn release(table: &RawTable, durability: DurabilityMode, errors: &mut Errors) -> Release {
+    match (table.word("release"), durability) {
+        (Some("commit"), DurabilityMode::Off) => {
+            let message = "\"commit\" needs epochs, and durability.mode is \"off\"; \
+                           write \"immediate\" or turn durability on";
+            errors.add(table.at("release"), &table.key_path("release"), message);
+            Release::Immediate
+        }
+        (Some("immediate"), _) | (None, DurabilityMode::Off) => Release::Immediate,
+        _ => Release::Commit,
+    }
+}
+
+fn tcp(table: &RawTable, errors: &mut Errors) -> Option<TcpSinkConfig> {
+    Some(TcpSinkConfig {
+        endpoint: endpoint(table, errors)?,
+        slow_subscriber: match table.word("slow_subscriber") {
+            Some("backpressure") => SlowSubscriber::Backpressure,
+            _ => SlowSubscriber::Disconnect,
+        },
+        connections_max: connections_max(table),
+    })
+}
+
+fn file(directory: &Path, table: &RawTable, errors: &mut Errors) -> Option<FileSinkConfig> {
+    Some(FileSinkConfig {
+        path: required_path(directory, table, "path = \"out\"", errors)?,
+        part_bytes_max: table.count("part_bytes").unwrap_or(PART_BYTES_DEFAULT),
+        part_age_max: table.time("part_age").flatten().unwrap_or(PART_AGE_DEFAULT),
+    })
+}
