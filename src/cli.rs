@@ -1,1 +1,170 @@
-//! Subcommands and flags.
+//! Subcommands and flags, validated before any side effect.
+//!
+//! In:  the process's arguments.
+//! Out: an exit code; results on standard output, errors on standard error, one line each.
+//!
+//! Exit codes: 0 done · 2 configuration, SQL or command line · 3 environment · 4 data integrity ·
+//! 5 input or output · 6 external system.
+
+use clap::{Args, Parser, Subcommand};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use crate::config::{self, CoreChoice, Job};
+use crate::control::{self, ErrorClass, JobError, RunOptions};
+
+/// Runs Flink SQL on one machine, one pinned reactor per core.
+#[derive(Parser, Debug)]
+#[command(name = "pelton", version, disable_help_subcommand = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand, Debug)]
+enum Command {
+    /// Run a job to its end, or until SIGTERM or SIGINT
+    Run(RunArgs),
+    /// Say whether a job is correct, without running it
+    Check(CheckArgs),
+    /// Print a job's dataflow
+    Explain(JobArgs),
+    /// Print the version
+    Version,
+}
+
+#[derive(Args, Debug)]
+struct RunArgs {
+    /// The job file
+    job: PathBuf,
+    /// Write what happened to FILE, as JSON
+    #[arg(long, value_name = "FILE")]
+    report: Option<PathBuf>,
+    /// When stopped by a signal, fire open windows as at the end of input
+    #[arg(long)]
+    drain: bool,
+    /// Start over, even when the job has finished before
+    #[arg(long)]
+    fresh: bool,
+    /// Instead of the job's `reactor.cores`: all, a count, or CPUs such as 2,3
+    #[arg(long, value_name = "CORES", value_parser = cores)]
+    cores: Option<CoreChoice>,
+}
+
+#[derive(Args, Debug)]
+struct CheckArgs {
+    /// The job file
+    #[arg(required_unless_present = "reference")]
+    job: Option<PathBuf>,
+    /// Print every key of a job file with its default and its meaning
+    #[arg(long, conflicts_with = "job")]
+    reference: bool,
+}
+
+#[derive(Args, Debug)]
+struct JobArgs {
+    /// The job file
+    job: PathBuf,
+}
+
+/// Does what the command line says; returns the exit code.
+pub fn run() -> u8 {
+    let result = match Cli::try_parse() {
+        Ok(cli) => dispatch(cli.command),
+        // Help and usage; a closed pipe is the reader's decision.
+        Err(usage) => {
+            let _ = usage.print();
+            return u8::try_from(usage.exit_code()).unwrap_or(2);
+        }
+    };
+    match result {
+        Ok(()) => 0,
+        Err(error) => {
+            report_error(&error);
+            error.class.exit_code()
+        }
+    }
+}
+
+fn dispatch(command: Command) -> Result<(), JobError> {
+    match command {
+        Command::Run(args) => run_job(args),
+        Command::Check(CheckArgs { job: Some(path), .. }) => check(&path),
+        Command::Check(_) => print(config::REFERENCE),
+        Command::Explain(args) => print(&control::explain(&load(&args.job)?)?),
+        Command::Version => print(concat!("pelton ", env!("CARGO_PKG_VERSION"), "\n")),
+    }
+}
+
+fn run_job(args: RunArgs) -> Result<(), JobError> {
+    if let Some(report) = &args.report {
+        check_report(report)?;
+    }
+    let mut job = load(&args.job)?;
+    if let Some(cores) = args.cores {
+        job.reactor.cores = cores;
+    }
+    let options = RunOptions { report: args.report, drain: args.drain, fresh: args.fresh };
+    control::run(&job, &options)
+}
+
+fn check(path: &Path) -> Result<(), JobError> {
+    let notes = control::check(&load(path)?)?;
+    let notes: String = notes.iter().map(|note| format!("note: {note}\n")).collect();
+    print(&format!("{notes}{}: ok\n", path.display()))
+}
+
+fn load(path: &Path) -> Result<Job, JobError> {
+    config::load(path)
+        .map_err(|errors| JobError { class: ErrorClass::Configuration, lines: errors.lines() })
+}
+
+/// The report is written at the end, perhaps days from now: that it can be is looked at first.
+fn check_report(report: &Path) -> Result<(), JobError> {
+    let parent = match report.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    };
+    let problem = if report.is_dir() {
+        "is a directory; name a file"
+    } else if !parent.is_dir() {
+        "is in a directory that does not exist; create it first"
+    } else {
+        return Ok(());
+    };
+    let line = format!("--report {} {problem}", report.display());
+    Err(JobError { class: ErrorClass::Configuration, lines: vec![line] })
+}
+
+fn cores(text: &str) -> Result<CoreChoice, String> {
+    config::parse_cores(text)
+}
+
+/// Prints to standard output. A reader that went away (`pelton explain … | head`) is no error.
+fn print(text: &str) -> Result<(), JobError> {
+    let mut stdout = io::stdout().lock();
+    match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            let lines = vec![format!("standard output: {error}")];
+            Err(JobError { class: ErrorClass::Io, lines })
+        }
+        _ => Ok(()),
+    }
+}
+
+fn report_error(error: &JobError) {
+    let lines: String = error.lines.iter().map(|line| format!("error: {line}\n")).collect();
+    // Nothing is left to be done about a closed standard error.
+    let _ = io::stderr().lock().write_all(lines.as_bytes());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+}
