@@ -6,13 +6,15 @@
 //! Every core runs one instance of every source, on its share of the splits.
 
 mod file;
+mod split;
 mod watermark;
 
 pub use file::{
     CutOptions, DecoderFactory, FilePlan, FileSource, FileSourceOptions, PlanError, expand,
     is_pattern,
 };
-pub use watermark::WatermarkSpec;
+pub use split::{EventTimeOptions, HoldingBack, SplitId, SplitTracker};
+pub use watermark::{Admitted, Arrival, EventTimeRules, RunningWatermark, WatermarkSpec};
 
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;

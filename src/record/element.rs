@@ -29,6 +29,7 @@ pub enum Watermark {
 
 /// One thing on an edge. Order is kept per (sender, edge).
 #[derive(Clone, Debug)]
+#[expect(clippy::large_enum_variant, reason = "nearly every element is a batch")]
 pub enum Element {
     /// Rows.
     Batch(Batch),

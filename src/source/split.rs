@@ -1,0 +1,193 @@
+//! Splits of one source on one core: who takes part in the core's watermark.
+//!
+//! In:  decoded rows, by split; closings; the clock.
+//! Out: admitted batches; the minimum watermark of the active splits.
+//!
+//! A split joins with its first valid row and leaves when it is closed. After `idle_timeout` without
+//! a valid row it is idle, until the next. When it joins or comes back, it begins at the watermark
+//! this core had already sent: what it brings from before is late.
+//!
+//! Invariants
+//! - The core's watermark never goes back.
+//! - No active split is behind the watermark the core has sent.
+
+use super::watermark::{Admitted, Arrival, EventTimeRules, RunningWatermark, batch_of};
+use crate::format::Decoded;
+use crate::record::{Timestamp, Watermark};
+use std::cell::Cell;
+use std::sync::Arc;
+
+/// Event time of a source.
+#[derive(Clone, Debug)]
+pub struct EventTimeOptions {
+    /// Rowtime, watermark and what rows must meet.
+    pub rules: EventTimeRules,
+    /// How long a split may hold the watermark without a valid row; `None` for ever.
+    pub idle_timeout_ns: Option<u64>,
+}
+
+/// Names a split for as long as it is open.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct SplitId(usize);
+
+/// The split that holds a core's watermark back.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct HoldingBack {
+    /// Source and split.
+    pub origin: Arc<str>,
+    /// Where it stands.
+    pub watermark: Timestamp,
+    /// When it came there: monotonic ns.
+    pub since_ns: u64,
+}
+
+/// All splits of one source on one core.
+#[derive(Debug)]
+pub struct SplitTracker {
+    event_time: Option<EventTimeOptions>,
+    /// By [`SplitId`]; closed ones are empty and used again.
+    splits: Vec<Option<Split>>,
+    /// What `watermark` answered last: the caller has sent it.
+    sent: Cell<Timestamp>,
+}
+
+#[derive(Debug)]
+struct Split {
+    origin: Arc<str>,
+    watermark: RunningWatermark,
+    state: SplitState,
+    /// When the last valid row came, and when the watermark last moved.
+    last_row_ns: u64,
+    moved_ns: u64,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum SplitState {
+    /// No valid row yet.
+    Opened,
+    Active,
+    Idle,
+}
+
+impl SplitTracker {
+    /// Without event time, rows pass untagged and there is no watermark.
+    pub fn new(event_time: Option<EventTimeOptions>) -> SplitTracker {
+        SplitTracker { event_time, splits: Vec::new(), sent: Cell::new(Timestamp::MIN) }
+    }
+
+    /// A split named `origin`, which takes part from its first valid row on.
+    pub fn open(&mut self, origin: Arc<str>) -> SplitId {
+        let split = Split {
+            origin,
+            watermark: RunningWatermark::new(Timestamp::MIN),
+            state: SplitState::Opened,
+            last_row_ns: 0,
+            moved_ns: 0,
+        };
+        if let Some(free) = self.splits.iter().position(Option::is_none) {
+            self.splits[free] = Some(split);
+            return SplitId(free);
+        }
+        self.splits.push(Some(split));
+        SplitId(self.splits.len() - 1)
+    }
+
+    /// The split leaves. Its id may name another one later.
+    pub fn close(&mut self, split: SplitId) {
+        let closed = self.splits[split.0].take();
+        assert!(closed.is_some());
+    }
+
+    /// Checks and tags rows that have arrived on `split`.
+    pub fn admit(&mut self, split: SplitId, decoded: Decoded, arrival: Arrival) -> Admitted {
+        let Some(event_time) = &self.event_time else {
+            return Admitted { batch: batch_of(decoded, arrival), rejected: Vec::new() };
+        };
+        let split = self.splits[split.0].as_mut().expect("the split is open");
+        // A split that is not active comes (back) with its first valid row, if there is one here.
+        let mut watermark = split.watermark;
+        if split.state != SplitState::Active {
+            watermark.raise(self.sent.get());
+        }
+        let admitted = watermark.admit(&event_time.rules, decoded, &split.origin, arrival);
+        if !admitted.batch.is_empty() {
+            split.moved_to(watermark, arrival.monotonic_ns);
+        }
+        admitted
+    }
+
+    /// The split is at `floor` at least, because of rows that another core has read: what came before
+    /// a chunk of a file. The split takes part from now on.
+    pub fn raise(&mut self, split: SplitId, floor: Timestamp, now_ns: u64) {
+        let split = self.splits[split.0].as_mut().expect("the split is open");
+        let mut watermark = split.watermark;
+        watermark.raise(floor.max(self.sent.get()));
+        split.moved_to(watermark, now_ns);
+    }
+
+    /// Lets the clock pass: splits without a valid row for `idle_timeout` become idle.
+    pub fn tick(&mut self, now_ns: u64) {
+        let Some(timeout_ns) = self.idle_timeout_ns() else { return };
+        for split in self.splits.iter_mut().flatten() {
+            let is_due = split.last_row_ns.saturating_add(timeout_ns) <= now_ns;
+            if split.state == SplitState::Active && is_due {
+                split.state = SplitState::Idle;
+            }
+        }
+    }
+
+    /// When `tick` next makes a split idle, if nothing comes.
+    pub fn wakes_at_ns(&self) -> Option<u64> {
+        let timeout_ns = self.idle_timeout_ns()?;
+        self.active().map(|split| split.last_row_ns.saturating_add(timeout_ns)).min()
+    }
+
+    /// The minimum of the active splits, to be sent; `None` without event time. What is answered
+    /// counts as sent, so this is asked once per turn, behind the turn's batches.
+    pub fn watermark(&self) -> Option<Watermark> {
+        self.event_time.as_ref()?;
+        let Some(minimum) = self.active().map(|split| split.watermark.get()).min() else {
+            return Some(Watermark::Idle);
+        };
+        assert!(self.sent.get() <= minimum);
+        self.sent.set(minimum);
+        Some(Watermark::At(minimum))
+    }
+
+    /// Where the split stands.
+    pub fn watermark_of(&self, split: SplitId) -> Timestamp {
+        self.splits[split.0].as_ref().expect("the split is open").watermark.get()
+    }
+
+    /// The active split with the lowest watermark: of several, the one that has been there longest.
+    pub fn holding_back(&self) -> Option<HoldingBack> {
+        let split = self.active().min_by_key(|split| (split.watermark.get(), split.moved_ns))?;
+        Some(HoldingBack {
+            origin: Arc::clone(&split.origin),
+            watermark: split.watermark.get(),
+            since_ns: split.moved_ns,
+        })
+    }
+
+    fn active(&self) -> impl Iterator<Item = &Split> {
+        self.splits.iter().flatten().filter(|split| split.state == SplitState::Active)
+    }
+
+    fn idle_timeout_ns(&self) -> Option<u64> {
+        self.event_time.as_ref()?.idle_timeout_ns
+    }
+}
+
+impl Split {
+    fn moved_to(&mut self, watermark: RunningWatermark, now_ns: u64) {
+        if self.state != SplitState::Active || watermark != self.watermark {
+            self.moved_ns = now_ns;
+        }
+        self.watermark = watermark;
+        self.state = SplitState::Active;
+        self.last_row_ns = now_ns;
+    }
+}
+
+#[cfg(test)]
+mod tests;

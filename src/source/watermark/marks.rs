@@ -1,0 +1,138 @@
+//! Marks: what each row would have the watermark be, in milliseconds; and the rows that may not say.
+
+use super::{Arrival, EventTimeRules};
+use crate::record::{EvaluationContext, ExpressionError, Timestamp};
+use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
+use arrow::datatypes::{
+    DataType, TimeUnit, TimestampMicrosecondType, TimestampMillisecondType,
+    TimestampNanosecondType, TimestampSecondType,
+};
+
+/// One mark per row of a batch, and the rows to be rejected, ascending, with reasons.
+pub(super) struct Marks {
+    /// The WATERMARK expression's value in ms; `MIN` where it is NULL, which moves nothing.
+    pub(super) marks: Vec<i64>,
+    /// Rows whose mark must not count.
+    pub(super) refused: Vec<(usize, String)>,
+}
+
+impl Marks {
+    /// The marks of `rows`.
+    pub(super) fn of(rules: &EventTimeRules, rows: &RecordBatch, arrival: Arrival) -> Marks {
+        let rowtime = rows.column(rules.spec.rowtime);
+        let times = millis(rowtime);
+        let mut refused = refused_rowtimes(rules, rows, &times, arrival);
+        let marks = match rules.spec.delay_ms {
+            Some(delay_ms) => {
+                let mut marks = times;
+                marks.iter_mut().for_each(|time| *time = time.saturating_sub(delay_ms));
+                marks
+            }
+            None => evaluate(rules, rows, arrival, &mut refused),
+        };
+        let marks = Marks { marks, refused };
+        assert_eq!(marks.marks.len(), rows.num_rows());
+        marks
+    }
+}
+
+/// Rows without a rowtime, and those too far ahead of the clock.
+fn refused_rowtimes(
+    rules: &EventTimeRules,
+    rows: &RecordBatch,
+    times: &[i64],
+    arrival: Arrival,
+) -> Vec<(usize, String)> {
+    let rowtime = rows.column(rules.spec.rowtime);
+    let limit = future_limit(rules, arrival);
+    if rowtime.null_count() == 0 && times.iter().all(|&time| time <= limit) {
+        return Vec::new();
+    }
+    let schema = rows.schema_ref();
+    let name = schema.field(rules.spec.rowtime).name();
+    let reason = |(row, &time): (usize, &i64)| {
+        if rowtime.is_null(row) {
+            Some((row, format!("rowtime \"{name}\" is NULL")))
+        } else if limit < time {
+            Some((row, too_far(&format!("rowtime \"{name}\""), time, arrival)))
+        } else {
+            None
+        }
+    };
+    times.iter().enumerate().filter_map(reason).collect()
+}
+
+fn future_limit(rules: &EventTimeRules, arrival: Arrival) -> i64 {
+    rules.max_future_ms.map_or(i64::MAX, |ahead| arrival.wall.millis().saturating_add(ahead))
+}
+
+fn too_far(what: &str, time: i64, arrival: Arrival) -> String {
+    let time = Timestamp::from_millis(time);
+    format!("{what} {time} is further ahead of its arrival at {} than max_future", arrival.wall)
+}
+
+/// The expression's values: of the batch if it can be evaluated, else row by row, so that only the
+/// offending rows are refused.
+fn evaluate(
+    rules: &EventTimeRules,
+    rows: &RecordBatch,
+    arrival: Arrival,
+    refused: &mut Vec<(usize, String)>,
+) -> Vec<i64> {
+    let context = EvaluationContext { now: arrival.wall };
+    let values = |part: &RecordBatch| -> Result<Vec<i64>, ExpressionError> {
+        Ok(marks_of(&rules.spec.expression.evaluate(part, context)?))
+    };
+    let mut failures = Vec::new();
+    let marks = values(rows).unwrap_or_else(|_| {
+        (0..rows.num_rows())
+            .map(|row| match values(&rows.slice(row, 1)) {
+                Ok(mark) => mark[0],
+                Err(error) => {
+                    failures.push((row, format!("watermark: {error}")));
+                    i64::MIN
+                }
+            })
+            .collect()
+    });
+    let limit = future_limit(rules, arrival);
+    let ahead = (0..).zip(&marks).filter(|&(_, &mark)| limit < mark);
+    failures.extend(ahead.map(|(row, &mark)| (row, too_far("watermark", mark, arrival))));
+    // The first reason of a row is the one that is told: its rowtime's.
+    refused.extend(failures);
+    refused.sort_by_key(|(row, _)| *row);
+    refused.dedup_by_key(|(row, _)| *row);
+    marks
+}
+
+fn marks_of(values: &ArrayRef) -> Vec<i64> {
+    let mut marks = millis(values);
+    if values.null_count() > 0 {
+        (0..).zip(&mut marks).filter(|(row, _)| values.is_null(*row)).for_each(|(_, mark)| {
+            *mark = i64::MIN;
+        });
+    }
+    marks
+}
+
+/// A timestamp column in milliseconds, rounded towards the past. NULLs have any value.
+fn millis(times: &ArrayRef) -> Vec<i64> {
+    match times.data_type() {
+        DataType::Timestamp(TimeUnit::Second, _) => {
+            let seconds = times.as_primitive::<TimestampSecondType>().values();
+            seconds.iter().map(|second| second.saturating_mul(1000)).collect()
+        }
+        DataType::Timestamp(TimeUnit::Millisecond, _) => {
+            times.as_primitive::<TimestampMillisecondType>().values().to_vec()
+        }
+        DataType::Timestamp(TimeUnit::Microsecond, _) => {
+            let micros = times.as_primitive::<TimestampMicrosecondType>().values();
+            micros.iter().map(|micro| micro.div_euclid(1000)).collect()
+        }
+        DataType::Timestamp(TimeUnit::Nanosecond, _) => {
+            let nanos = times.as_primitive::<TimestampNanosecondType>().values();
+            nanos.iter().map(|nano| nano.div_euclid(1_000_000)).collect()
+        }
+        other => unreachable!("the planner gives event time a timestamp column, not {other}"),
+    }
+}
