@@ -1,7 +1,6 @@
 //! Pelton: a thread-per-core streaming engine for one machine that runs Flink SQL.
 //!
-//! The modules below are in the order in which a record meets them; each folder's file of the
-//! same name says what the folder is for and in which order to read it.
+#![doc = include_str!("ARCHITECTURE.md")]
 
 // Data path.
 pub mod source; //   bytes in
