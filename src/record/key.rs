@@ -22,10 +22,12 @@
 //! key's bytes. Neither depends on Arrow's form of a column, on the CPU or on crate versions:
 //! `tests/fixtures/key_hash.txt` holds golden vectors, which may be added to and never changed.
 //!
-//! Read: `columns` (encoding, row by row) · `decode` (and back).
+//! Read: `columns` (encoding, row by row) · `word` (the hash of the commonest key) · `decode` (and
+//! back).
 
 mod columns;
 mod decode;
+mod word;
 
 pub use decode::CorruptKey;
 

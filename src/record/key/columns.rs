@@ -1,6 +1,7 @@
 //! Encoding: columns to keys. One column without NULLs has a loop of its own; everything else goes
 //! row by row over prepared readers. Nothing is allocated per row.
 
+use super::word::{WORD_KEY_BYTES, WordHasher};
 use super::{EncodedKeys, KeyHasher, NULL_BIT, tag_of};
 use arrow::array::{Array, ArrayRef, AsArray};
 use arrow::buffer::{BooleanBuffer, NullBuffer};
@@ -16,10 +17,10 @@ pub(super) fn encode(columns: &[ArrayRef], rows: usize, hasher: KeyHasher, out: 
     let readers: Vec<Reader> = columns.iter().map(Reader::new).collect();
     match readers.as_slice() {
         [Reader { tag, nulls: None, values: Values::I64(values) }] => {
-            encode_words::<i64, 8, 9>(*tag, values, i64::to_le_bytes, hasher, out);
+            encode_words_64(*tag, values, hasher, out);
         }
         [Reader { tag, nulls: None, values: Values::I32(values) }] => {
-            encode_words::<i32, 4, 5>(*tag, values, i32::to_le_bytes, hasher, out);
+            encode_words_32(*tag, values, hasher, out);
         }
         [Reader { tag, nulls: None, values: Values::Bytes(offsets, data) }] => {
             encode_strings(*tag, offsets, data, hasher, out);
@@ -28,22 +29,28 @@ pub(super) fn encode(columns: &[ArrayRef], rows: usize, hasher: KeyHasher, out: 
     }
 }
 
-/// Hot: one column of fixed width `N` without NULLs; `KEY` is `N` + 1.
-fn encode_words<T: Copy, const N: usize, const KEY: usize>(
-    tag: u8,
-    values: &[T],
-    to_le_bytes: impl Fn(T) -> [u8; N],
-    hasher: KeyHasher,
-    out: &mut EncodedKeys,
-) {
-    const { assert!(N + 1 == KEY) };
-    out.bytes.resize(values.len() * KEY, 0);
-    for (key, &value) in out.bytes.chunks_exact_mut(KEY).zip(values) {
+/// Hot: one column of 8 bytes without NULLs.
+fn encode_words_64(tag: u8, values: &[i64], hasher: KeyHasher, out: &mut EncodedKeys) {
+    let word_hasher = WordHasher::new(tag, hasher);
+    out.bytes.resize(values.len() * WORD_KEY_BYTES, 0);
+    for (key, &value) in out.bytes.chunks_exact_mut(WORD_KEY_BYTES).zip(values) {
         key[0] = tag;
-        key[1..].copy_from_slice(&to_le_bytes(value));
+        key[1..].copy_from_slice(&value.to_le_bytes());
+    }
+    out.hashes.extend(values.iter().map(|&value| word_hasher.hash(value)));
+    out.offsets.extend((1..=values.len()).map(|row| offset(row * WORD_KEY_BYTES)));
+}
+
+/// Hot: one column of 4 bytes without NULLs.
+fn encode_words_32(tag: u8, values: &[i32], hasher: KeyHasher, out: &mut EncodedKeys) {
+    const KEY_BYTES: usize = 5;
+    out.bytes.resize(values.len() * KEY_BYTES, 0);
+    for (key, &value) in out.bytes.chunks_exact_mut(KEY_BYTES).zip(values) {
+        key[0] = tag;
+        key[1..].copy_from_slice(&value.to_le_bytes());
         out.hashes.push(hasher.hash(key));
     }
-    out.offsets.extend((1..=values.len()).map(|row| offset(row * KEY)));
+    out.offsets.extend((1..=values.len()).map(|row| offset(row * KEY_BYTES)));
 }
 
 /// Hot: one column of strings without NULLs.
