@@ -39,6 +39,21 @@ pub const FILE_SLICE_BYTES: usize = 64 * 1024;
 /// Bytes a sink may have encoded and not yet handed to the operating system, per core.
 pub const SINK_UNWRITTEN_BYTES_MAX: usize = 4 * 1024 * 1024;
 
+/// Encoded bytes that a file sink writes at once, when there are so many.
+pub const SINK_BUFFER_BYTES: usize = 256 * 1024;
+
+/// Encoded bytes wait no longer than this, so that who follows a file sees rows soon: 10 ms.
+pub const SINK_DELAY_NS_MAX: u64 = 10_000_000;
+
+/// Bytes of a part of a file sink.
+pub const SINK_PART_BYTES_MAX: u64 = 128 * 1024 * 1024;
+
+/// Age of a part of a file sink: 30 s.
+pub const SINK_PART_AGE_NS_MAX: u64 = 30_000_000_000;
+
+/// Complete parts being synced and renamed while the next is filled; with more the sink waits.
+pub const SINK_PARTS_CLOSING_MAX: usize = 2;
+
 /// Reactors of one appliance.
 pub const CORES_MAX: u16 = 128;
 
@@ -49,6 +64,8 @@ const _: () = {
     assert!(EDGE_ELEMENTS_RESERVED >= 2);
     assert!(FILE_SLICE_BYTES <= FILE_PIECE_BYTES);
     assert!(FILE_READ_AHEAD >= 1);
+    assert!(SINK_BUFFER_BYTES < SINK_UNWRITTEN_BYTES_MAX);
+    assert!(SINK_UNWRITTEN_BYTES_MAX as u64 <= SINK_PART_BYTES_MAX);
     assert!(EDGE_ELEMENTS_MAX > EDGE_ELEMENTS_RESERVED);
 };
 

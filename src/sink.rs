@@ -1,6 +1,17 @@
 //! Bytes out: sinks encode batches and hand them to files, sockets or nobody.
 //!
-//! Read: `file` · `tcp` · `print` · `blackhole` · `release` (when output may leave).
+//! Read: `file` · `tcp` · `print` · `blackhole`.
+
+mod blackhole;
+mod file;
+mod print;
+
+pub use blackhole::BlackholeSink;
+pub use file::{
+    DirectoryError, FileSink, FileSinkOptions, PreparedDirectory, check_directory,
+    prepare_directory,
+};
+pub use print::PrintSink;
 
 use crate::metrics::SinkCounters;
 use crate::reactor::Io;
