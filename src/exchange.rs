@@ -31,3 +31,5 @@ pub use partitioner::{KeyPartitioning, Partitioner};
 
 #[cfg(test)]
 mod model;
+#[cfg(test)]
+mod rings;
