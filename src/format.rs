@@ -1,11 +1,40 @@
 //! Bytes to batches and back; no I/O.
 //!
-//! Read: `framing` (bytes to lines) · `json` · `csv` · `raw` · `encode` (batches to lines).
+//! Read: `framing` (bytes to records) · `records` (what all decoders share) · `json` · `csv` · `raw` ·
+//! `column` (columns under construction) · `scalar` (text to one value) · `encode` (batches to lines).
+//! Beside them: `types` (names, what a format carries) · `reason` (rejections in words) · `swar`.
+
+mod column;
+mod csv;
+mod encode;
+mod framing;
+mod json;
+mod raw;
+mod reason;
+mod records;
+mod scalar;
+mod swar;
+mod types;
+
+#[cfg(test)]
+mod tests;
+
+pub use framing::{Boundary, EveryLine, Framed, Framer};
 
 use arrow::array::RecordBatch;
-use arrow::datatypes::SchemaRef;
+use arrow::datatypes::{Schema, SchemaRef};
+use std::fmt;
 
+use crate::limits::LINE_BYTES_CEILING;
 use crate::record::Provenance;
+use csv::{CsvParser, QuotedLines};
+use encode::{CsvEncoder, JsonEncoder, RawEncoder};
+use json::JsonParser;
+use raw::RawParser;
+use records::RecordDecoder;
+
+/// What some programs put at the beginning of a text file.
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// How records are written.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -37,8 +66,11 @@ pub struct CsvOptions {
 }
 
 /// Cuts and decodes the bytes of one split. Owned by the split, reused for its life.
+///
+/// Every record becomes one row or one rejection. Blank lines and a CSV header are no records.
 pub trait Decoder {
     /// Takes the next bytes, cut anywhere. Complete records become rows; others become rejections.
+    /// Memory follows what has been fed and not yet taken: feed a piece, then take.
     fn feed(&mut self, bytes: &[u8]);
 
     /// The split has ended: a last line without its line end is a record.
@@ -58,6 +90,10 @@ pub trait Decoder {
 
     /// Position in the split behind the last complete record.
     fn offset(&self) -> u64;
+
+    /// Tells the header line of a CSV file to a decoder that begins behind it (`start_offset` is
+    /// not the file's beginning). Without it the first line is the header. Other formats have none.
+    fn set_header(&mut self, _line: &[u8]) {}
 }
 
 /// Rows of one split, in order.
@@ -104,4 +140,92 @@ pub trait Encoder {
 
     /// Appends all rows.
     fn encode(&mut self, rows: &RecordBatch, out: &mut Vec<u8>);
+}
+
+/// Why a format cannot carry a table, in words for the user.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct FormatError(pub String);
+
+impl fmt::Display for FormatError {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for FormatError {}
+
+/// A decoder for one split.
+///
+/// # Errors
+/// When the format cannot carry a column's type, or an option is out of range.
+pub fn decoder(options: &DecoderOptions) -> Result<Box<dyn Decoder>, FormatError> {
+    check_decoder(options)?;
+    let schema = &options.schema;
+    Ok(match &options.format {
+        FormatOptions::Json(_) => {
+            let wanted = options.projection.iter().map(|&column| schema.field(column));
+            Box::new(RecordDecoder::new(JsonParser::new(wanted), EveryLine, options))
+        }
+        FormatOptions::Csv(csv) => {
+            let parser = CsvParser::new(options, csv);
+            if csv.multiline {
+                Box::new(RecordDecoder::new(parser, QuotedLines::new(csv.delimiter), options))
+            } else {
+                Box::new(RecordDecoder::new(parser, EveryLine, options))
+            }
+        }
+        FormatOptions::Raw => {
+            Box::new(RecordDecoder::new(RawParser::new(schema), EveryLine, options))
+        }
+    })
+}
+
+/// An encoder for one file or connection.
+///
+/// # Errors
+/// When the format cannot carry a column's type, or an option is out of range.
+pub fn encoder(
+    options: &FormatOptions,
+    schema: &SchemaRef,
+) -> Result<Box<dyn Encoder>, FormatError> {
+    check(options, schema)?;
+    Ok(match options {
+        FormatOptions::Json(json) => Box::new(JsonEncoder::new(json, schema)),
+        FormatOptions::Csv(csv) => Box::new(CsvEncoder::new(csv, schema)),
+        FormatOptions::Raw => Box::new(RawEncoder),
+    })
+}
+
+/// Whether a table with these columns can be written and read.
+///
+/// # Errors
+/// When the format cannot carry a column's type, or an option is out of range.
+pub fn check(options: &FormatOptions, schema: &Schema) -> Result<(), FormatError> {
+    match options {
+        FormatOptions::Json(_) => types::check("json", schema, types::is_scalar_or_nested),
+        FormatOptions::Csv(csv) if !is_delimiter(csv.delimiter) => Err(FormatError(format!(
+            "delimiter {:?} is not one ASCII character that is neither a quote nor a line end",
+            char::from(csv.delimiter)
+        ))),
+        FormatOptions::Csv(_) => types::check("csv", schema, types::is_scalar),
+        FormatOptions::Raw => raw::check(schema),
+    }
+}
+
+fn is_delimiter(byte: u8) -> bool {
+    byte.is_ascii() && !matches!(byte, b'"' | b'\n' | b'\r' | 0)
+}
+
+fn check_decoder(options: &DecoderOptions) -> Result<(), FormatError> {
+    check(&options.format, &options.schema)?;
+    let columns = options.schema.fields().len();
+    assert!(options.projection.is_sorted_by(|left, right| left < right));
+    assert!(options.projection.iter().all(|&column| column < columns));
+    if !(1..=LINE_BYTES_CEILING).contains(&options.line_bytes_max) {
+        return Err(FormatError(format!(
+            "line_max is {} bytes; it must be between 1 and {LINE_BYTES_CEILING}",
+            options.line_bytes_max
+        )));
+    }
+    Ok(())
 }

@@ -7,6 +7,13 @@ pub const TURN_ROWS_MAX: usize = 8192;
 /// Rows in one batch at most: decoders and firing windows cut here.
 pub const BATCH_ROWS_MAX: usize = 8192;
 
+/// Bytes of records behind one decoded batch, but for the last record: with longest lines, 32-bit
+/// offsets into a text column still hold.
+pub const BATCH_BYTES_MAX: usize = 16 * 1024 * 1024;
+
+/// Longest line that may be configured.
+pub const LINE_BYTES_CEILING: usize = 1024 * 1024 * 1024;
+
 /// Elements one exchange edge may hold between one pair of cores.
 pub const EDGE_ELEMENTS_MAX: usize = 16;
 
@@ -60,6 +67,8 @@ pub const CORES_MAX: u16 = 128;
 const _: () = {
     assert!(BATCH_ROWS_MAX <= TURN_ROWS_MAX);
     assert!(COALESCED_BATCH_ROWS_MAX < BATCH_ROWS_MAX);
+    assert!(BATCH_BYTES_MAX + LINE_BYTES_CEILING < i32::MAX as usize);
+    assert!(LINE_BYTES_MAX_DEFAULT <= LINE_BYTES_CEILING);
     // A barrier and the end must find room behind a full edge of data.
     assert!(EDGE_ELEMENTS_RESERVED >= 2);
     assert!(FILE_SLICE_BYTES <= FILE_PIECE_BYTES);

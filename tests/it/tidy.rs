@@ -80,7 +80,8 @@ const CRATES: &[(&str, &[&str])] = &[
     ("rkyv", &["record"]),
     ("xxhash_rust", &["record"]),
     ("memmap2", &["journal/mapped_file.rs"]),
-    ("sonic_rs", &["format"]),
+    ("zmij", &["format"]),
+    ("base64", &["format"]),
     ("csv_core", &["format"]),
     ("rdkafka", &["source", "sink"]),
     ("datafusion", &["sql"]),
@@ -90,7 +91,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("mimalloc", &["main.rs"]),
     ("signal_hook", &["control"]),
     ("hdrhistogram", &["metrics", "loadgen"]),
-    ("serde_json", &["control", "loadgen"]),
+    ("serde_json", &["control", "loadgen", "format/tests/reference.rs"]),
 ];
 
 /// The islands.
