@@ -14,6 +14,7 @@
 //!   has been pushed. A barrier arrives only when the operator is `Done`, so a cursor never has to
 //!   be saved.
 
+mod aggregate;
 mod chain;
 mod filter;
 mod project;
@@ -22,11 +23,13 @@ mod spec;
 #[cfg(test)]
 mod testing;
 mod unnest;
+mod window;
 
 pub use chain::Chain;
 pub use filter::filter;
 pub use project::project;
 pub use unnest::unnest;
+pub use window::{WindowPlan, WindowReceiver, WindowSender};
 
 pub use spec::{
     AggregateCall, AggregateFunction, TimeDomain, UnnestSpec, WindowAggregateSpec, WindowKind,

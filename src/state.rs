@@ -14,5 +14,5 @@ mod table;
 mod timers;
 
 pub use heap::{Heap, HeapSlot};
-pub use table::{Cursor, Entry, EntryRef, Table};
+pub use table::{Cursor, Entry, EntryRef, Table, keys_equal};
 pub use timers::Timers;

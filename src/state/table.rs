@@ -33,6 +33,11 @@ impl EntryRef {
     pub fn number(self) -> u32 {
         self.0.0
     }
+
+    /// The entry that [`EntryRef::number`] identified.
+    pub fn from_number(number: u32) -> EntryRef {
+        EntryRef(Position(number))
+    }
 }
 
 /// An entry, read.
@@ -155,7 +160,8 @@ impl Table {
     fn has_key(&self, entry: EntryRef, key: &[u8]) -> bool {
         let bytes = self.arena.bytes_from(entry.0);
         let start = HEADER_BYTES + self.words * WORD_BYTES;
-        read_u32(bytes, 8) as usize == key.len() && equal(&bytes[start..start + key.len()], key)
+        read_u32(bytes, 8) as usize == key.len()
+            && keys_equal(&bytes[start..start + key.len()], key)
     }
 
     /// An entry's hash, key and words.
@@ -229,7 +235,7 @@ fn read_u32(bytes: &[u8], at: usize) -> u32 {
 
 /// Equality of two keys of one length, without a call for the commonest one: a BIGINT's 9 bytes.
 #[inline]
-pub(crate) fn equal(left: &[u8], right: &[u8]) -> bool {
+pub fn keys_equal(left: &[u8], right: &[u8]) -> bool {
     match (<&[u8; 9]>::try_from(left), <&[u8; 9]>::try_from(right)) {
         (Ok(left), Ok(right)) => left == right,
         _ => left == right,

@@ -1,0 +1,243 @@
+//! Lanes in the words of table entries: the groups of one pane, behind the exchange.
+//!
+//! In:  keys with their hashes, and one column per lane.
+//! Out: the same, of many rows merged into one per key.
+
+use arrow::array::{
+    Array, ArrayRef, AsArray, BinaryArray, Decimal128Array, Float64Array, Int64Array,
+};
+use arrow::datatypes::{Decimal128Type, Float64Type, Int64Type};
+use std::sync::Arc;
+
+use super::distinct::DistinctValues;
+use super::partial::{bytes_win, decimal_step, neutral_decimal};
+use super::plan::{AggregatePlan, Lane, LaneOperation};
+use crate::record::KeyHasher;
+use crate::state::{Cursor, EntryRef, Heap, HeapSlot, Table};
+
+/// The groups of one pane.
+#[derive(Debug)]
+pub(in crate::operator) struct Groups {
+    /// Of distinct arguments.
+    pub(super) hasher: KeyHasher,
+    pub(super) table: Table,
+    heap: Heap,
+    /// One per set of the plan.
+    pub(super) distinct: Vec<DistinctValues>,
+    /// Words a new group begins with.
+    initial: Vec<u64>,
+    /// Entries of the rows being merged; kept for its room.
+    found: Vec<EntryRef>,
+}
+
+/// Where a walk over groups stands.
+#[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
+pub(in crate::operator) struct GroupsCursor(Cursor);
+
+/// Some groups, by columns.
+#[derive(Debug, Default)]
+pub(in crate::operator) struct GroupRows {
+    pub(in crate::operator) hashes: Vec<u64>,
+    pub(in crate::operator) key_bytes: Vec<u8>,
+    pub(in crate::operator) key_ends: Vec<usize>,
+    /// One per lane of the plan.
+    pub(in crate::operator) lanes: Vec<ArrayRef>,
+}
+
+impl GroupRows {
+    pub(in crate::operator) fn len(&self) -> usize {
+        self.hashes.len()
+    }
+
+    #[inline]
+    pub(in crate::operator) fn key(&self, row: usize) -> &[u8] {
+        let start = if row == 0 { 0 } else { self.key_ends[row - 1] };
+        &self.key_bytes[start..self.key_ends[row]]
+    }
+}
+
+impl Groups {
+    pub(in crate::operator) fn new(plan: &AggregatePlan, hasher: KeyHasher) -> Groups {
+        Groups {
+            hasher,
+            table: Table::new(plan.words),
+            heap: Heap::default(),
+            distinct: plan.distinct.iter().map(|_| DistinctValues::default()).collect(),
+            initial: plan.lanes.iter().flat_map(|lane| initial_words(lane.operation)).collect(),
+            found: vec![],
+        }
+    }
+
+    /// Number of groups.
+    pub(in crate::operator) fn len(&self) -> usize {
+        self.table.len()
+    }
+
+    /// Bytes allocated.
+    pub(in crate::operator) fn bytes(&self) -> usize {
+        let distinct: usize = self.distinct.iter().map(DistinctValues::bytes).sum();
+        self.table.bytes() + self.heap.bytes() + distinct
+    }
+
+    /// Merges rows into their groups: the hash and key of each, a column per lane that is not fed
+    /// by a set, and an argument column per set.
+    pub(in crate::operator) fn merge<'k>(
+        &mut self,
+        plan: &AggregatePlan,
+        hashes: &[u64],
+        key: impl Fn(usize) -> &'k [u8],
+        lanes: &[ArrayRef],
+        arguments: &[ArrayRef],
+    ) {
+        let mut found = std::mem::take(&mut self.found);
+        self.table.find_or_insert_all(hashes, key, &self.initial, &mut found);
+        for (lane, column) in plan.sent_lanes().zip(lanes) {
+            self.merge_lane(lane, &found, column);
+        }
+        for (set, argument) in arguments.iter().enumerate() {
+            self.merge_distinct(plan, set, &found, argument);
+        }
+        self.found = found;
+    }
+
+    /// Merges groups read from another table, but for what their sets have seen.
+    pub(in crate::operator) fn merge_groups(&mut self, plan: &AggregatePlan, rows: &GroupRows) {
+        let with_lanes = plan.lanes.iter().zip(&rows.lanes);
+        let sent = with_lanes.filter(|(lane, _)| lane.distinct.is_none());
+        let lanes: Vec<ArrayRef> = sent.map(|(_, column)| Arc::clone(column)).collect();
+        self.merge(plan, &rows.hashes, |row| rows.key(row), &lanes, &[]);
+    }
+
+    /// Merges one column into the lane of each row's entry.
+    pub(super) fn merge_lane(&mut self, lane: &Lane, entries: &[EntryRef], column: &ArrayRef) {
+        use LaneOperation as Op;
+        assert_eq!(entries.len(), column.len());
+        let word = lane.word;
+        match lane.operation {
+            Op::AddInt => self.fold_ints(entries, word, column, i64::wrapping_add),
+            Op::MinInt => self.fold_ints(entries, word, column, Ord::min),
+            Op::MaxInt => self.fold_ints(entries, word, column, Ord::max),
+            Op::AddFloat => {
+                for (&entry, &value) in
+                    entries.iter().zip(column.as_primitive::<Float64Type>().values())
+                {
+                    let add = |[sum]: [u64; 1]| [(f64::from_bits(sum) + value).to_bits()];
+                    self.table.update(entry, word, add);
+                }
+            }
+            Op::AddDecimal(_) | Op::MinDecimal(_) | Op::MaxDecimal(_) => {
+                let step = decimal_step(lane.operation);
+                for (&entry, &value) in
+                    entries.iter().zip(column.as_primitive::<Decimal128Type>().values())
+                {
+                    let fold = |old| words_of_decimal(step(decimal_of_words(old), value));
+                    self.table.update(entry, word, fold);
+                }
+            }
+            Op::MinBytes | Op::MaxBytes => self.merge_bytes(lane, entries, column.as_binary()),
+        }
+    }
+
+    /// Hot: one iteration per row.
+    fn fold_ints(
+        &mut self,
+        entries: &[EntryRef],
+        word: usize,
+        column: &ArrayRef,
+        step: impl Fn(i64, i64) -> i64,
+    ) {
+        for (&entry, &value) in entries.iter().zip(column.as_primitive::<Int64Type>().values()) {
+            self.table.update(entry, word, |[old]: [u64; 1]| {
+                [step(old.cast_signed(), value).cast_unsigned()]
+            });
+        }
+    }
+
+    fn merge_bytes(&mut self, lane: &Lane, entries: &[EntryRef], column: &BinaryArray) {
+        for (&entry, value) in entries.iter().zip(column) {
+            let Some(value) = value else { continue };
+            let words = [self.table.word(entry, lane.word), self.table.word(entry, lane.word + 1)];
+            let old = HeapSlot::from_words(words);
+            if bytes_win(lane.operation, value, self.heap.get(old)) {
+                let new = self.heap.replace(old, value);
+                self.table.update(entry, lane.word, |_: [u64; 2]| new.to_words());
+            }
+        }
+    }
+
+    /// The next groups at `cursor`, `rows_max` at most; fewer only at the end.
+    pub(in crate::operator) fn read(
+        &self,
+        plan: &AggregatePlan,
+        cursor: &mut GroupsCursor,
+        rows_max: usize,
+    ) -> GroupRows {
+        let mut rows = GroupRows::default();
+        let mut entries = Vec::new();
+        while entries.len() < rows_max {
+            let Some(entry) = self.table.next(&mut cursor.0) else { break };
+            entries.push(entry.reference);
+            rows.hashes.push(entry.hash);
+            rows.key_bytes.extend_from_slice(entry.key);
+            rows.key_ends.push(rows.key_bytes.len());
+        }
+        rows.lanes = plan.lanes.iter().map(|lane| self.read_lane(lane, &entries)).collect();
+        rows
+    }
+
+    fn read_lane(&self, lane: &Lane, entries: &[EntryRef]) -> ArrayRef {
+        use LaneOperation as Op;
+        let word = |entry: &EntryRef| self.table.word(*entry, lane.word);
+        let pair = |entry: &EntryRef| [word(entry), self.table.word(*entry, lane.word + 1)];
+        match lane.operation {
+            Op::AddInt | Op::MinInt | Op::MaxInt => Arc::new(Int64Array::from_iter_values(
+                entries.iter().map(|e| word(e).cast_signed()),
+            )),
+            Op::AddFloat => Arc::new(Float64Array::from_iter_values(
+                entries.iter().map(|entry| f64::from_bits(word(entry))),
+            )),
+            Op::AddDecimal(_) | Op::MinDecimal(_) | Op::MaxDecimal(_) => {
+                let values = entries.iter().map(|entry| decimal_of_words(pair(entry)));
+                let array = Decimal128Array::from_iter_values(values);
+                Arc::new(array.with_data_type(lane.operation.data_type()))
+            }
+            Op::MinBytes | Op::MaxBytes => Arc::new(BinaryArray::from_iter(
+                entries.iter().map(|entry| self.heap.get(HeapSlot::from_words(pair(entry)))),
+            )),
+        }
+    }
+
+    /// Frees a bounded part of the memory; true when there is more. Not usable afterwards.
+    pub(in crate::operator) fn free_some(&mut self) -> bool {
+        self.distinct.iter_mut().any(DistinctValues::free_some)
+            || self.table.free_some()
+            || self.heap.free_some()
+    }
+}
+
+fn initial_words(operation: LaneOperation) -> Vec<u64> {
+    use LaneOperation as Op;
+    match operation {
+        Op::AddInt => vec![0],
+        Op::AddFloat => vec![0.0_f64.to_bits()],
+        Op::MinInt => vec![i64::MAX.cast_unsigned()],
+        Op::MaxInt => vec![i64::MIN.cast_unsigned()],
+        Op::AddDecimal(_) | Op::MinDecimal(_) | Op::MaxDecimal(_) => {
+            words_of_decimal(neutral_decimal(operation)).to_vec()
+        }
+        Op::MinBytes | Op::MaxBytes => HeapSlot::EMPTY.to_words().to_vec(),
+    }
+}
+
+/// Upper half, lower half.
+fn words_of_decimal(value: i128) -> [u64; 2] {
+    let bits = value.cast_unsigned();
+    #[expect(clippy::cast_possible_truncation, reason = "the lower half")]
+    let low = bits as u64;
+    let high = (bits >> 64) as u64;
+    [high, low]
+}
+
+fn decimal_of_words([high, low]: [u64; 2]) -> i128 {
+    (u128::from(high) << 64 | u128::from(low)).cast_signed()
+}

@@ -1,0 +1,268 @@
+//! From aggregate calls to lanes: what is kept for each group, and how results are made of it.
+
+use arrow::datatypes::{DataType, Field, Schema};
+
+use crate::operator::{AggregateCall, AggregateFunction};
+use crate::record::KeyEncoder;
+
+/// What all aggregates of one operator keep for each group.
+#[derive(Clone, Debug)]
+pub(in crate::operator) struct AggregatePlan {
+    /// Without duplicates.
+    pub(in crate::operator) lanes: Vec<Lane>,
+    /// Arguments of DISTINCT aggregates, without duplicates.
+    pub(in crate::operator) distinct: Vec<DistinctSet>,
+    /// One per call, in order.
+    pub(super) results: Vec<ResultColumn>,
+    /// Words of one group.
+    pub(super) words: usize,
+}
+
+/// One fold over a group's rows.
+#[derive(Clone, PartialEq, Debug)]
+pub(in crate::operator) struct Lane {
+    pub(in crate::operator) operation: LaneOperation,
+    /// Column it looks at; `None`: every row is 1.
+    pub(super) argument: Option<usize>,
+    /// Each non-NULL argument is 1, instead of its value.
+    pub(super) counts: bool,
+    /// Boolean column; other rows than true ones are left out.
+    pub(super) filter: Option<usize>,
+    /// Set whose new elements it is fed, instead of every row.
+    pub(in crate::operator) distinct: Option<usize>,
+    /// Its first word in a group's entry.
+    pub(super) word: usize,
+}
+
+/// The operation of a lane, with the form of its values.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(in crate::operator) enum LaneOperation {
+    /// Wrapping sum of 64-bit integers.
+    AddInt,
+    /// Sum of doubles.
+    AddFloat,
+    /// Sum of decimals of this scale; what leaves 128 bits stays beyond all decimals.
+    AddDecimal(i8),
+    /// Smallest of 64-bit integers, or of what is ordered like them.
+    MinInt,
+    /// Largest of 64-bit integers, or of what is ordered like them.
+    MaxInt,
+    /// Smallest decimal.
+    MinDecimal(i8),
+    /// Largest decimal.
+    MaxDecimal(i8),
+    /// Smallest byte string.
+    MinBytes,
+    /// Largest byte string.
+    MaxBytes,
+}
+
+/// The distinct arguments of each group.
+#[derive(Clone, Debug)]
+pub(in crate::operator) struct DistinctSet {
+    pub(super) argument: usize,
+    pub(super) filter: Option<usize>,
+    pub(in crate::operator) data_type: DataType,
+    /// Of the argument alone.
+    pub(super) encoder: KeyEncoder,
+}
+
+/// How one call's result is made of lanes.
+#[derive(Clone, Debug)]
+pub(super) struct ResultColumn {
+    pub(super) function: AggregateFunction,
+    pub(super) result_type: DataType,
+    pub(super) value: usize,
+    /// Lane that counts what went into `value`; `None` when that is never nothing.
+    pub(super) count: Option<usize>,
+}
+
+impl LaneOperation {
+    /// Words it takes in an entry.
+    pub(super) const fn words(self) -> usize {
+        match self {
+            Self::AddInt | Self::AddFloat | Self::MinInt | Self::MaxInt => 1,
+            Self::AddDecimal(_) | Self::MinDecimal(_) | Self::MaxDecimal(_) => 2,
+            Self::MinBytes | Self::MaxBytes => 2,
+        }
+    }
+
+    /// Type of a column of such lanes.
+    pub(in crate::operator) fn data_type(self) -> DataType {
+        match self {
+            Self::AddInt | Self::MinInt | Self::MaxInt => DataType::Int64,
+            Self::AddFloat => DataType::Float64,
+            Self::AddDecimal(scale) | Self::MinDecimal(scale) | Self::MaxDecimal(scale) => {
+                DataType::Decimal128(38, scale)
+            }
+            Self::MinBytes | Self::MaxBytes => DataType::Binary,
+        }
+    }
+}
+
+impl AggregatePlan {
+    /// The plan of `calls` over rows of `input`.
+    ///
+    /// # Errors
+    /// Names the call whose argument or result type it cannot compute.
+    pub(in crate::operator) fn new(
+        calls: &[AggregateCall],
+        input: &Schema,
+    ) -> Result<AggregatePlan, String> {
+        let mut plan = AggregatePlan { lanes: vec![], distinct: vec![], results: vec![], words: 0 };
+        for call in calls {
+            let result = plan.add(call, input).map_err(|why| format!("{}: {why}", call.name))?;
+            plan.results.push(result);
+        }
+        Ok(plan)
+    }
+
+    /// True when some aggregate is DISTINCT: then rows cannot be combined before the exchange.
+    pub(in crate::operator) fn has_distinct(&self) -> bool {
+        !self.distinct.is_empty()
+    }
+
+    /// Lanes whose columns travel; those of DISTINCT aggregates are made behind the exchange.
+    pub(in crate::operator) fn sent_lanes(&self) -> impl Iterator<Item = &Lane> {
+        self.lanes.iter().filter(|lane| lane.distinct.is_none())
+    }
+
+    fn add(&mut self, call: &AggregateCall, input: &Schema) -> Result<ResultColumn, String> {
+        use AggregateFunction::{Avg, Count, Max, Min, Sum};
+        let Some(argument) = call.argument else {
+            if call.function != Count || call.distinct {
+                return Err("only COUNT(*) has no argument".into());
+            }
+            return Ok(self.result(call, self.rows_lane(call.filter), None));
+        };
+        let field = input.field(argument);
+        // MIN and MAX of distinct values are those of all values.
+        let distinct = match (call.distinct, call.function) {
+            (true, Count | Sum | Avg) => Some(self.distinct_set(call, argument, field)?),
+            _ => None,
+        };
+        let never_null = !field.is_nullable() && call.filter.is_none();
+        let count = if never_null && distinct.is_none() {
+            self.rows_lane(None)
+        } else {
+            Lane { counts: true, argument: Some(argument), distinct, ..self.rows_lane(call.filter) }
+        };
+        let operation = match call.function {
+            Count => return Ok(self.result(call, count, None)),
+            Sum | Avg => sum_operation(call, field.data_type())?,
+            Min | Max => extreme_operation(call, field.data_type())?,
+        };
+        let count = (!never_null || call.function == Avg).then_some(count);
+        let value = Lane {
+            operation,
+            argument: Some(argument),
+            counts: false,
+            filter: call.filter,
+            distinct,
+            word: 0,
+        };
+        Ok(self.result(call, value, count))
+    }
+
+    fn rows_lane(&self, filter: Option<usize>) -> Lane {
+        let operation = LaneOperation::AddInt;
+        Lane { operation, argument: None, counts: false, filter, distinct: None, word: 0 }
+    }
+
+    fn result(&mut self, call: &AggregateCall, value: Lane, count: Option<Lane>) -> ResultColumn {
+        let value = self.lane(value);
+        let count = count.map(|count| self.lane(count));
+        let (function, result_type) = (call.function, call.result_type.clone());
+        ResultColumn { function, result_type, value, count }
+    }
+
+    /// The number of `lane`, which is added unless there is one like it.
+    fn lane(&mut self, lane: Lane) -> usize {
+        let known = self.lanes.iter().position(|old| Lane { word: 0, ..old.clone() } == lane);
+        known.unwrap_or_else(|| {
+            let word = self.words;
+            self.words += lane.operation.words();
+            self.lanes.push(Lane { word, ..lane });
+            self.lanes.len() - 1
+        })
+    }
+
+    fn distinct_set(
+        &mut self,
+        call: &AggregateCall,
+        argument: usize,
+        field: &Field,
+    ) -> Result<usize, String> {
+        let known = self
+            .distinct
+            .iter()
+            .position(|set| set.argument == argument && set.filter == call.filter);
+        if let Some(known) = known {
+            return Ok(known);
+        }
+        let data_type = field.data_type().clone();
+        let encoder = KeyEncoder::new(std::slice::from_ref(&data_type))
+            .map_err(|error| format!("DISTINCT: {error}"))?;
+        self.distinct.push(DistinctSet { argument, filter: call.filter, data_type, encoder });
+        Ok(self.distinct.len() - 1)
+    }
+}
+
+/// How SUM and AVG add; checks that the result type is Flink's.
+fn sum_operation(call: &AggregateCall, argument: &DataType) -> Result<LaneOperation, String> {
+    let result = &call.result_type;
+    match argument {
+        DataType::Int8 | DataType::Int16 | DataType::Int32 | DataType::Int64
+            if result.is_signed_integer() =>
+        {
+            Ok(LaneOperation::AddInt)
+        }
+        DataType::Float32 | DataType::Float64
+            if matches!(result, DataType::Float32 | DataType::Float64) =>
+        {
+            Ok(LaneOperation::AddFloat)
+        }
+        DataType::Decimal128(_, scale) => match result {
+            DataType::Decimal128(_, result_scale)
+                if result_scale == scale
+                    || (call.function == AggregateFunction::Avg && result_scale > scale) =>
+            {
+                Ok(LaneOperation::AddDecimal(*scale))
+            }
+            _ => Err(format!("{:?} of {argument} does not give {result}", call.function)),
+        },
+        _ => Err(format!("{:?} of {argument} does not give {result}", call.function)),
+    }
+}
+
+/// How MIN and MAX compare; their result has the argument's type.
+fn extreme_operation(call: &AggregateCall, argument: &DataType) -> Result<LaneOperation, String> {
+    if &call.result_type != argument {
+        return Err(format!(
+            "{:?} of {argument} does not give {}",
+            call.function, call.result_type
+        ));
+    }
+    let is_min = call.function == AggregateFunction::Min;
+    let pick = |min, max| if is_min { min } else { max };
+    match argument {
+        DataType::Decimal128(_, scale) => {
+            Ok(pick(LaneOperation::MinDecimal(*scale), LaneOperation::MaxDecimal(*scale)))
+        }
+        DataType::Utf8 | DataType::Binary => {
+            Ok(pick(LaneOperation::MinBytes, LaneOperation::MaxBytes))
+        }
+        DataType::Int8
+        | DataType::Int16
+        | DataType::Int32
+        | DataType::Int64
+        | DataType::Float32
+        | DataType::Float64
+        | DataType::Boolean
+        | DataType::Date32
+        | DataType::Time32(_)
+        | DataType::Time64(_)
+        | DataType::Timestamp(..) => Ok(pick(LaneOperation::MinInt, LaneOperation::MaxInt)),
+        _ => Err(format!("{:?} of {argument} is not supported", call.function)),
+    }
+}

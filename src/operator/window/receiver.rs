@@ -1,0 +1,274 @@
+//! The half of a windowed aggregate behind the exchange.
+//!
+//! In:  partial rows of all cores, for the keys this core owns; watermarks or the clock.
+//! Out: one row per window and key: keys, aggregates, window_start, window_end, window_time.
+//!
+//! Invariants
+//! - A partial row comes before any window it counts in has fired.
+//! - Every pane has one timer: the next window it counts in.
+//! - Processing time: rows belong to the pane of the clock's last reading, and a window fires when
+//!   the clock reaches its end. A window still open at the end of input stays held.
+
+use arrow::array::{Array, AsArray};
+use std::collections::BTreeMap;
+use std::fmt;
+use std::ops::Range;
+use std::sync::Arc;
+
+use arrow::array::ArrayRef;
+use arrow::datatypes::SchemaRef;
+
+use super::firing::{Fired, Firing, STEP_ROWS};
+use super::plan::{COLUMN_END, COLUMN_FIRST, COLUMN_KEY, COLUMN_ROWS, COLUMNS_FIXED, WindowPlan};
+use super::sender::int64;
+use super::slices::Pane;
+use crate::metrics::OperatorCounters;
+use crate::operator::aggregate::Groups;
+use crate::operator::{Operator, Output, Progress, TimeDomain};
+use crate::record::{Batch, KeyHasher, Timestamp, Watermark};
+use crate::state::Timers;
+
+/// Merges partial rows into one table per pane, and fires windows.
+pub struct WindowReceiver {
+    plan: Arc<WindowPlan>,
+    schema: SchemaRef,
+    hasher: KeyHasher,
+    counters: OperatorCounters,
+    panes: BTreeMap<Pane, PaneState>,
+    timers: Timers<Pane>,
+    /// Windows that end at or before this + 1 ms are complete.
+    complete: i64,
+    firing: Option<Firing>,
+    /// To be forwarded when all it completes has been pushed.
+    watermark: Option<Watermark>,
+    /// Tables of panes that are gone, not yet freed.
+    dropped: Vec<Groups>,
+    /// Latest arrival of anything received.
+    arrival_ns: u64,
+}
+
+/// The rows of one pane, by key.
+pub(super) struct PaneState {
+    pub(super) groups: Groups,
+    /// Input rows represented.
+    rows: u64,
+}
+
+impl WindowReceiver {
+    /// The receiving half of `plan` on one core; `schema` is that of its output.
+    pub fn new(plan: Arc<WindowPlan>, schema: SchemaRef, hasher: KeyHasher) -> WindowReceiver {
+        WindowReceiver {
+            plan,
+            schema,
+            hasher,
+            counters: OperatorCounters::default(),
+            panes: BTreeMap::new(),
+            timers: Timers::default(),
+            complete: i64::MIN,
+            firing: None,
+            watermark: None,
+            dropped: vec![],
+            arrival_ns: 0,
+        }
+    }
+
+    /// Merges the rows of one run, all of one pane.
+    fn merge(&mut self, batch: &Batch, run: &Range<usize>, pane: Pane, rows: u64) {
+        assert!(pane.first - 1 > self.complete, "{pane:?} came after its window had fired");
+        let state = self.panes.entry(pane).or_insert_with(|| {
+            self.timers.arm(Timestamp::from_millis(pane.first), pane);
+            PaneState { groups: Groups::new(&self.plan.aggregates, self.hasher), rows: 0 }
+        });
+        state.rows += rows;
+        let keys = batch.rows.column(COLUMN_KEY).as_binary::<i32>();
+        let hashes = batch.tags.hashes.as_ref().expect("the sender tags key hashes");
+        let part = |column: &ArrayRef| column.slice(run.start, run.len());
+        let columns: Vec<ArrayRef> =
+            batch.rows.columns()[COLUMNS_FIXED..].iter().map(part).collect();
+        let (lanes, arguments) = columns.split_at(self.plan.aggregates.sent_lanes().count());
+        state.groups.merge(
+            &self.plan.aggregates,
+            &hashes[run.clone()],
+            |row| keys.value(run.start + row),
+            lanes,
+            arguments,
+        );
+    }
+
+    /// The pane of the run that begins at `row`.
+    fn pane_at(&self, batch: &Batch, row: usize) -> Pane {
+        match self.plan.time {
+            TimeDomain::Event { .. } => {
+                Pane { end: int64(batch, COLUMN_END)[row], first: int64(batch, COLUMN_FIRST)[row] }
+            }
+            TimeDomain::Processing => {
+                let end = self.plan.slices.end_of(self.now());
+                Pane { end, first: end }
+            }
+        }
+    }
+
+    /// The clock's last reading, for processing time.
+    fn now(&self) -> i64 {
+        assert!(self.complete > i64::MIN, "the clock is read before the first batch of a turn");
+        self.complete + 1
+    }
+
+    /// Fires what is complete, as far as `out` and the budget of one call allow.
+    fn fire(&mut self, out: &mut dyn Output) -> Progress {
+        let mut budget = STEP_ROWS;
+        while let Some(mut firing) = self.firing.take().or_else(|| self.next_firing()) {
+            let (fired, used) = firing.step(&self.plan, &self.panes, budget);
+            budget = budget.saturating_sub(used);
+            match fired {
+                Fired::Rows(rows) => {
+                    let batch =
+                        Batch::new(firing.output(&self.plan, &self.schema, &rows), self.arrival_ns);
+                    self.counters.rows_out += batch.len() as u64;
+                    out.push(batch);
+                    self.firing = Some(firing);
+                }
+                Fired::Merging => self.firing = Some(firing),
+                Fired::All => self.retire(firing),
+            }
+            if budget == 0 || out.is_full() {
+                return self.progress();
+            }
+        }
+        self.finish(out)
+    }
+
+    /// `More` when there is something to fire or to forward.
+    fn progress(&self) -> Progress {
+        let is_idle = self.firing.is_none() && self.watermark.is_none() && !self.is_due();
+        if is_idle { Progress::Done } else { Progress::More }
+    }
+
+    fn finish(&mut self, out: &mut dyn Output) -> Progress {
+        if let Some(watermark) = self.watermark.take() {
+            out.watermark(watermark);
+        }
+        Progress::Done
+    }
+
+    fn is_due(&self) -> bool {
+        self.timers.first().is_some_and(|end| end.millis() - 1 <= self.complete)
+    }
+
+    fn next_firing(&mut self) -> Option<Firing> {
+        if !self.is_due() {
+            return None;
+        }
+        let end = self.timers.first()?.millis();
+        Some(Firing::new(end, self.timers.take_first(), &self.plan, self.hasher))
+    }
+
+    /// After a window has fired: its panes wait for their next one, or are given up.
+    fn retire(&mut self, firing: Firing) {
+        let (end, panes, merged) = firing.into_parts();
+        self.dropped.extend(merged);
+        for pane in panes {
+            if self.plan.slices.last_window(pane.end) > end {
+                self.timers.arm(Timestamp::from_millis(end + self.plan.slices.slide), pane);
+                continue;
+            }
+            let state = self.panes.remove(&pane).expect("a pane lives until its last window");
+            self.counters.held -= state.rows;
+            self.counters.fired += state.rows;
+            self.dropped.push(state.groups);
+        }
+    }
+
+    /// Keys held, over all panes.
+    pub fn entries(&self) -> usize {
+        self.panes.values().map(|state| state.groups.len()).sum()
+    }
+
+    /// Bytes allocated for state, with what has been dropped and is not yet freed.
+    pub fn state_bytes(&self) -> usize {
+        let live: usize = self.panes.values().map(|state| state.groups.bytes()).sum();
+        live + self.dropped.iter().map(Groups::bytes).sum::<usize>()
+    }
+}
+
+impl Operator for WindowReceiver {
+    fn process(&mut self, batch: Batch, _out: &mut dyn Output) -> Progress {
+        assert!(self.firing.is_none());
+        self.arrival_ns = self.arrival_ns.max(batch.arrival_ns);
+        let represented = int64(&batch, COLUMN_ROWS);
+        let mut start = 0;
+        while start < batch.len() {
+            let pane = self.pane_at(&batch, start);
+            let mut end = start + 1;
+            while end < batch.len()
+                && (self.plan.time == TimeDomain::Processing || self.pane_at(&batch, end) == pane)
+            {
+                end += 1;
+            }
+            let rows: i64 = represented[start..end].iter().sum();
+            let rows = u64::try_from(rows).expect("numbers of rows are positive");
+            self.counters.rows_in += rows;
+            self.counters.absorbed += rows;
+            self.counters.held += rows;
+            self.merge(&batch, &(start..end), pane, rows);
+            start = end;
+        }
+        // Under full load no turn has time left; memory must come back all the same.
+        self.housekeep();
+        Progress::Done
+    }
+
+    fn resume(&mut self, out: &mut dyn Output) -> Progress {
+        self.fire(out)
+    }
+
+    fn on_watermark(&mut self, watermark: Watermark, out: &mut dyn Output) -> Progress {
+        assert!(self.firing.is_none() && self.watermark.is_none());
+        match (self.plan.time, watermark) {
+            (TimeDomain::Event { .. }, Watermark::At(time)) => {
+                self.complete = self.complete.max(time.millis());
+                self.watermark = Some(watermark);
+                self.fire(out)
+            }
+            (TimeDomain::Processing, _) | (_, Watermark::Idle) => {
+                out.watermark(watermark);
+                Progress::Done
+            }
+        }
+    }
+
+    fn on_clock(&mut self, now: Timestamp, out: &mut dyn Output) -> Progress {
+        if self.plan.time != TimeDomain::Processing {
+            return Progress::Done;
+        }
+        // A clock that is set back stands still here.
+        self.complete = self.complete.max(now.millis().saturating_sub(1));
+        self.fire(out)
+    }
+
+    fn wakes_at(&self) -> Option<Timestamp> {
+        match self.plan.time {
+            TimeDomain::Event { .. } => None,
+            TimeDomain::Processing => self.timers.first(),
+        }
+    }
+
+    fn housekeep(&mut self) -> bool {
+        if let Some(groups) = self.dropped.last_mut()
+            && !groups.free_some()
+        {
+            self.dropped.pop();
+        }
+        !self.dropped.is_empty()
+    }
+
+    fn counters(&self) -> &OperatorCounters {
+        &self.counters
+    }
+}
+
+impl fmt::Debug for WindowReceiver {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "WindowReceiver({} panes, {:?})", self.panes.len(), self.counters)
+    }
+}
