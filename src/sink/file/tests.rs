@@ -155,6 +155,25 @@ fn parts_in_name_order_hold_all_rows_in_order() {
 }
 
 #[test]
+fn a_part_is_closed_in_time_although_rows_never_stop() {
+    let files = TestFiles::default();
+    let (mut sink, mut io) = (sink(1000), TestIo::new(&files, 1, 0));
+    for number in 0..2000 {
+        // Rows come between any two polls, so the buffer is never empty when a write ends.
+        sink.write(&batch(number * 10..number * 10 + 10), &mut io);
+        sink.poll(&mut io);
+        io.clock.advance_ms(1);
+    }
+    let parts: Vec<String> =
+        files.names().into_iter().filter(|name| name.starts_with("out/part-")).collect();
+    assert!(parts.len() > 20, "{} parts", parts.len());
+    for name in parts {
+        // What came during one write may go beyond the bound, but no more.
+        assert!(files.bytes(&name).len() < 3000, "{name}: {} bytes", files.bytes(&name).len());
+    }
+}
+
+#[test]
 fn a_slow_disk_fills_the_sink_and_nothing_more() {
     let files = TestFiles::default();
     let (mut sink, mut io) = (sink(1 << 30), TestIo::new(&files, 1, 0));
