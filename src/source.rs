@@ -10,8 +10,8 @@ mod split;
 mod watermark;
 
 pub use file::{
-    CutOptions, DecoderFactory, FilePlan, FileSource, FileSourceOptions, PlanError, expand,
-    is_pattern,
+    CutOptions, DecoderFactory, FilePlan, FileSource, FileSourceOptions, FollowOptions,
+    FollowSource, PlanError, check_follow, expand,
 };
 pub use split::{EventTimeOptions, HoldingBack, SplitId, SplitTracker};
 pub use watermark::{Admitted, Arrival, EventTimeRules, RunningWatermark, WatermarkSpec};

@@ -1,7 +1,8 @@
 //! File source: a file, or several in name order, read as one sequence of chunks by all cores.
 //!
 //! Read: `plan` (which files, which chunks) · `range` (which bytes are a chunk's) · `chunk` (reading
-//! them) · `decode` (bytes to tagged rows) · `held` and `maxima` (event time across cores).
+//! them) · `decode` (bytes to tagged rows) · `header` · `held` and `maxima` (event time across cores) · `follow`
+//! over `tail` (a file that never ends).
 //!
 //! In:  chunks `core`, `core + core_count`, … of the plan; other cores' chunk maxima.
 //! Out: batches in order, each row with the watermark it would have had on one core.
@@ -14,20 +15,25 @@
 
 mod chunk;
 mod decode;
+mod follow;
+mod header;
 mod held;
 mod maxima;
 mod plan;
 mod range;
+mod tail;
+#[cfg(test)]
+mod real_tests;
 #[cfg(test)]
 mod testing;
 #[cfg(test)]
 mod tests;
 
 pub use decode::DecoderFactory;
-pub use plan::{CutOptions, FilePlan, PlanError, expand, is_pattern};
+pub use follow::{FollowOptions, FollowSource};
+pub use plan::{CutOptions, FilePlan, PlanError, check_follow, expand};
 
 use std::collections::VecDeque;
-use std::path::Path;
 use std::sync::Arc;
 
 use crate::format::DecoderOptions;
@@ -36,12 +42,13 @@ use crate::metrics::SourceCounters;
 use crate::reactor::Io;
 use crate::record::{Timestamp, Watermark};
 use crate::source::{
-    Source, SourceFailure, SourceMessage, SourceOutput, SourceProgress, WatermarkSpec,
+    EventTimeOptions, Source, SourceFailure, SourceMessage, SourceOutput, SourceProgress,
 };
 use crate::stdx::CoreId;
 
 use chunk::{ChunkReader, Step};
-use decode::{DecodeInto, Decoding, SplitDecoder};
+use decode::{Admission, ChunkAdmission, DecodeInto, Decoding, SplitDecoder, origin};
+use header::Header;
 use held::HeldChunk;
 use maxima::Maxima;
 
@@ -64,8 +71,8 @@ pub struct FileSourceOptions {
     pub decoder: DecoderOptions,
     /// Makes the decoders: `format::decoder`.
     pub make_decoder: DecoderFactory,
-    /// Event time, over the projected columns.
-    pub watermark: Option<WatermarkSpec>,
+    /// Event time, over the projected columns. Only a followed file is ever idle.
+    pub event_time: Option<EventTimeOptions>,
     /// Rows carry their origin, offset and raw bytes.
     pub keep_provenance: bool,
 }
@@ -77,9 +84,13 @@ pub struct FileSource {
     core: CoreId,
     core_count: u16,
     decoding: Decoding,
+    event_time: Option<EventTimeOptions>,
     reader: ChunkReader,
-    /// The chunk being decoded: the last of `held`.
+    /// Of the chunk being decoded, the last of `held`; none before its first byte.
     decoder: Option<SplitDecoder>,
+    admission: ChunkAdmission,
+    /// Of the file last begun, when its format has one.
+    header: Option<Header>,
     /// Own chunk to begin next.
     next_chunk: u64,
     held: VecDeque<HeldChunk>,
@@ -124,10 +135,12 @@ impl FileSource {
             decoding: Decoding {
                 options: options.decoder,
                 make: options.make_decoder,
-                watermark: options.watermark,
                 keep_provenance: options.keep_provenance,
             },
+            event_time: options.event_time,
             decoder: None,
+            admission: ChunkAdmission::new(None),
+            header: None,
             next_chunk: first,
             held: VecDeque::new(),
             position: first,
@@ -140,7 +153,7 @@ impl FileSource {
     }
 
     fn has_event_time(&self) -> bool {
-        self.decoding.watermark.is_some()
+        self.event_time.is_some()
     }
 
     /// The maximum of everything before the chunk to be pushed, once it is known.
@@ -188,17 +201,22 @@ impl FileSource {
         if self.phase != Phase::Reading || !self.begin_chunk() {
             return Decoded::Nothing;
         }
+        if self.is_reading_header() {
+            return self.read_header(io);
+        }
         let chunk = *self.reader.chunk().expect("begun just now or before");
         let step = self.reader.step(io.disk());
         let held = self.held.back_mut().expect("the chunk being decoded is held");
         let (counters, clock) = (&mut self.counters, io.clock());
-        let mut to = DecodeInto { clock, counters, out, held: &mut held.batches, rows: 0 };
+        let (admission, held) = (&mut self.admission, &mut held.batches);
+        let mut to = DecodeInto { admission, clock, counters, out, held, rows: 0 };
         match step {
             Step::Wait => return Decoded::Nothing,
             Step::Bytes { offset, bytes } => {
                 let decoder = self.decoder.get_or_insert_with(|| {
                     let path = &self.plan.file(chunk.file).path;
-                    self.decoding.begin(origin(&self.name, path), offset)
+                    let header = self.header.as_ref();
+                    self.decoding.begin(origin(&self.name, path), offset, header)
                 });
                 decoder.feed(bytes, &mut to);
             }
@@ -228,11 +246,46 @@ impl FileSource {
             return false;
         }
         let chunk = self.plan.chunk(self.next_chunk);
+        let known = self.header.as_ref().is_some_and(|header| header.file == chunk.file);
+        if chunk.lines && self.decoding.has_header_line() && !known {
+            self.header = Some(Header::new(chunk.file));
+            self.reader.begin(self.plan.first_line(chunk));
+            return true;
+        }
         self.counters.splits_opened += u64::from(chunk.start == 0);
         self.reader.begin(chunk);
         self.held.push_back(HeldChunk::new(chunk.number));
+        let rules = self.event_time.as_ref().map(|event_time| event_time.rules.clone());
+        self.admission = ChunkAdmission::new(rules);
         self.next_chunk += u64::from(self.core_count);
         true
+    }
+
+    fn is_reading_header(&self) -> bool {
+        self.header.as_ref().is_some_and(|header| !header.is_complete)
+    }
+
+    /// Reads the first line of the file whose chunk is next.
+    fn read_header(&mut self, io: &mut dyn Io) -> Decoded {
+        let header = self.header.as_mut().expect("a header is being read");
+        let bytes_max = self.decoding.options.line_bytes_max;
+        let failure = match self.reader.step(io.disk()) {
+            Step::Wait => return Decoded::Nothing,
+            Step::Bytes { bytes, .. } if header.feed(bytes, bytes_max) => return Decoded::Rows(0),
+            Step::End => {
+                header.is_complete = true;
+                return Decoded::Rows(0);
+            }
+            Step::Bytes { .. } => {
+                let path = self.plan.file(header.file).path.display();
+                let what = format!("its header is longer than line_max, {bytes_max} bytes");
+                SourceFailure { message: format!("cannot read {path}: {what}") }
+            }
+            Step::Failed(failure) => failure,
+        };
+        self.failure = Some(failure);
+        self.phase = Phase::Failed;
+        Decoded::Nothing
     }
 
     /// The chunk being decoded has no more rows: tells every core its maximum.
@@ -240,9 +293,10 @@ impl FileSource {
         let held = self.held.back_mut().expect("the chunk being decoded is held");
         held.is_complete = true;
         let chunk = held.number;
-        let decoder = self.decoder.take();
+        self.decoder = None;
         if self.has_event_time() {
-            let watermark = decoder.and_then(|decoder| decoder.watermark());
+            let watermark = Some(self.admission.watermark());
+            let watermark = watermark.filter(|time| *time > Timestamp::MIN);
             self.maxima.record(chunk, watermark);
             self.tell(out, || SourceMessage::ChunkWatermark { chunk, watermark });
         }
@@ -256,8 +310,9 @@ impl FileSource {
 
     /// Cuts the sequence here: what this core has decoded of its chunk is all there is of it.
     fn stop_reading(&mut self, out: &mut dyn SourceOutput) {
-        if self.reader.chunk().is_some() {
-            self.reader.give_up();
+        let is_reading_chunk = self.reader.chunk().is_some() && !self.is_reading_header();
+        self.reader.give_up();
+        if is_reading_chunk {
             self.complete_chunk(out);
         }
         let first = self.next_chunk;
@@ -337,11 +392,4 @@ impl Source for FileSource {
     fn counters(&self) -> &SourceCounters {
         &self.counters
     }
-}
-
-/// Source and file name, as the user sees them beside a record.
-fn origin(name: &str, path: &Path) -> Arc<str> {
-    let file =
-        path.file_name().map_or_else(|| path.to_string_lossy(), |file| file.to_string_lossy());
-    format!("{name}:{file}").into()
 }

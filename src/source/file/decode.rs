@@ -1,14 +1,20 @@
 //! Split decoder: bytes of one chunk or followed file to tagged batches and rejections, counted.
 
 use std::collections::VecDeque;
+use std::path::Path;
 use std::sync::Arc;
 
 use crate::format::{Decoded, Decoder, DecoderOptions, FormatOptions};
 use crate::metrics::SourceCounters;
 use crate::reactor::Clock;
-use crate::record::{Batch, Timestamp};
-use crate::source::{Rejection, SourceOutput, WatermarkSpec};
+use crate::record::Timestamp;
+use crate::source::watermark::batch_of;
+use crate::source::{
+    Admitted, Arrival, EventTimeRules, Rejection, RunningWatermark, SourceOutput, SplitId,
+    SplitTracker,
+};
 
+use super::header::Header;
 use super::held::HeldBatch;
 
 /// Makes the decoder of a split.
@@ -19,12 +25,31 @@ pub type DecoderFactory = Arc<dyn Fn(DecoderOptions) -> Box<dyn Decoder> + Send 
 pub(super) struct Decoding {
     pub(super) options: DecoderOptions,
     pub(super) make: DecoderFactory,
-    pub(super) watermark: Option<WatermarkSpec>,
     pub(super) keep_provenance: bool,
+}
+
+/// Checks rowtimes and tags rows with the watermark before them.
+pub(super) trait Admission {
+    fn admit(&mut self, decoded: Decoded, origin: &Arc<str>, arrival: Arrival) -> Admitted;
+    /// After the last row admitted; MIN before the first.
+    fn watermark(&self) -> Timestamp;
+}
+
+/// Rows of one chunk, as if the sequence began with it.
+pub(super) struct ChunkAdmission {
+    rules: Option<EventTimeRules>,
+    watermark: RunningWatermark,
+}
+
+/// Rows of a followed file, the one split of its source.
+pub(super) struct FollowAdmission {
+    pub(super) tracker: SplitTracker,
+    pub(super) split: SplitId,
 }
 
 /// Where decoded rows and rejected records go.
 pub(super) struct DecodeInto<'a> {
+    pub(super) admission: &'a mut dyn Admission,
     pub(super) clock: &'a dyn Clock,
     pub(super) counters: &'a mut SourceCounters,
     pub(super) out: &'a mut dyn SourceOutput,
@@ -36,27 +61,35 @@ pub(super) struct DecodeInto<'a> {
 /// See the module.
 pub(super) struct SplitDecoder {
     decoder: Box<dyn Decoder>,
-    tracker: Option<SplitTracker>,
     origin: Arc<str>,
     records_counted: u64,
 }
 
 impl Decoding {
-    /// A decoder for the bytes of `origin` from `start_offset` on.
-    pub(super) fn begin(&self, origin: Arc<str>, start_offset: u64) -> SplitDecoder {
+    /// A decoder for the bytes of `origin` from `start_offset` on. Behind the file's start it is told
+    /// the header, if there is one: names order the columns.
+    pub(super) fn begin(
+        &self,
+        origin: Arc<str>,
+        start_offset: u64,
+        header: Option<&Header>,
+    ) -> SplitDecoder {
         let mut options = self.options.clone();
         options.start_offset = start_offset;
         options.keep_provenance = self.keep_provenance.then(|| Arc::clone(&origin));
-        if let FormatOptions::Csv(csv) = &mut options.format {
-            // The header is the first line of the file, not of the chunk.
-            csv.header &= start_offset == 0;
+        let mut decoder = (self.make)(options);
+        if start_offset > 0
+            && let Some(header) = header
+        {
+            assert!(header.is_complete);
+            decoder.set_header(header.line());
         }
-        SplitDecoder {
-            decoder: (self.make)(options),
-            tracker: self.watermark.clone().map(SplitTracker::new),
-            origin,
-            records_counted: 0,
-        }
+        SplitDecoder { decoder, origin, records_counted: 0 }
+    }
+
+    /// True when the first line of every file is its header, and is one line.
+    pub(super) fn has_header_line(&self) -> bool {
+        matches!(&self.options.format, FormatOptions::Csv(csv) if csv.header && !csv.multiline)
     }
 }
 
@@ -74,11 +107,9 @@ impl SplitDecoder {
         self.collect(to);
     }
 
-    /// The highest watermark of the rows so far; `None` when there was no valid row or there is no
-    /// event time.
-    pub(super) fn watermark(&self) -> Option<Timestamp> {
-        let watermark = self.tracker.as_ref()?.watermark();
-        (watermark > Timestamp::MIN).then_some(watermark)
+    /// Position behind the last complete record.
+    pub(super) fn offset(&self) -> u64 {
+        self.decoder.offset()
     }
 
     fn collect(&mut self, to: &mut DecodeInto<'_>) {
@@ -88,54 +119,55 @@ impl SplitDecoder {
             let (offset, reason, raw) = (rejected.offset, rejected.reason, rejected.raw);
             to.out.reject(Rejection { origin, offset, reason, raw });
         }
+        let wall = Timestamp::from_millis(to.clock.wall_ms());
+        let arrival = Arrival { monotonic_ns: to.clock.monotonic_ns(), wall };
         while let Some(decoded) = self.decoder.take() {
-            let batch = self.admit(decoded, to);
-            if batch.is_empty() {
-                continue;
+            let Admitted { batch, rejected } = to.admission.admit(decoded, &self.origin, arrival);
+            to.counters.rejected += rejected.len() as u64;
+            rejected.into_iter().for_each(|rejection| to.out.reject(rejection));
+            if !batch.is_empty() {
+                to.rows += batch.len();
+                let watermark_after = to.admission.watermark();
+                to.held.push_back(HeldBatch { batch, watermark_after });
             }
-            to.rows += batch.len();
-            let watermark_after = self.watermark().unwrap_or(Timestamp::MIN);
-            to.held.push_back(HeldBatch { batch, watermark_after });
         }
         to.counters.records_in += self.decoder.records() - self.records_counted;
         self.records_counted = self.decoder.records();
     }
+}
 
-    fn admit(&mut self, decoded: Decoded, to: &mut DecodeInto<'_>) -> Batch {
-        let mut batch = Batch::new(decoded.rows, to.clock.monotonic_ns());
-        batch.tags.provenance = decoded.provenance;
-        if let Some(tracker) = &mut self.tracker {
-            batch = tracker.admit(batch);
+impl ChunkAdmission {
+    pub(super) fn new(rules: Option<EventTimeRules>) -> ChunkAdmission {
+        ChunkAdmission { rules, watermark: RunningWatermark::new(Timestamp::MIN) }
+    }
+}
+
+impl Admission for ChunkAdmission {
+    fn admit(&mut self, decoded: Decoded, origin: &Arc<str>, arrival: Arrival) -> Admitted {
+        match &self.rules {
+            Some(rules) => self.watermark.admit(rules, decoded, origin, arrival),
+            None => Admitted { batch: batch_of(decoded, arrival), rejected: Vec::new() },
         }
-        batch
     }
-}
 
-/// Running maximum of a constant delay behind the rowtime.
-pub(super) struct SplitTracker {
-    spec: WatermarkSpec,
-    watermark: i64,
-}
-impl SplitTracker {
-    fn new(spec: WatermarkSpec) -> Self {
-        Self { spec, watermark: i64::MIN }
-    }
     fn watermark(&self) -> Timestamp {
-        Timestamp::from_millis(self.watermark)
+        self.watermark.get()
     }
-    fn admit(&mut self, mut batch: Batch) -> Batch {
-        use arrow::array::AsArray;
-        let times = batch
-            .rows
-            .column(self.spec.rowtime)
-            .as_primitive::<arrow::datatypes::TimestampMillisecondType>();
-        let delay = self.spec.delay_ms.expect("expressions are not evaluated yet");
-        let mut tags = Vec::new();
-        for time in times.values() {
-            tags.push(self.watermark);
-            self.watermark = self.watermark.max(time - delay);
-        }
-        batch.tags.watermarks = Some(tags.into());
-        batch
+}
+
+impl Admission for FollowAdmission {
+    fn admit(&mut self, decoded: Decoded, _origin: &Arc<str>, arrival: Arrival) -> Admitted {
+        self.tracker.admit(self.split, decoded, arrival)
     }
+
+    fn watermark(&self) -> Timestamp {
+        self.tracker.watermark_of(self.split)
+    }
+}
+
+/// Source and file name, as the user sees them beside a record.
+pub(super) fn origin(name: &str, path: &Path) -> Arc<str> {
+    let file =
+        path.file_name().map_or_else(|| path.to_string_lossy(), |file| file.to_string_lossy());
+    format!("{name}:{file}").into()
 }

@@ -134,6 +134,12 @@ impl FilePlan {
         &self.files[index]
     }
 
+    /// The first line of a file, as a chunk of its own: what starts at its first byte.
+    pub(super) fn first_line(&self, chunk: Chunk) -> Chunk {
+        assert!(chunk.lines);
+        Chunk { start: 0, end: 1, ..chunk }
+    }
+
     pub(super) fn chunk(&self, number: u64) -> Chunk {
         assert!(number < self.chunk_count);
         let behind = self.files.partition_point(|file| file.first_chunk <= number);
@@ -173,8 +179,23 @@ pub fn expand(path: &Path) -> Result<Vec<PathBuf>, PlanError> {
     Ok(files)
 }
 
+/// Says whether `path` can be followed as it grows.
+///
+/// # Errors
+/// A pattern, nothing there, something that is not a file, or a compressed file.
+pub fn check_follow(path: &Path) -> Result<(), PlanError> {
+    let fail = |what: &str| Err(PlanError { message: format!("{} {what}", path.display()) });
+    if path.is_dir() {
+        return fail("is a directory; only one file can be followed: name it");
+    }
+    if is_pattern(path) && !path.exists() {
+        return fail("is a pattern; only one file can be followed: name it");
+    }
+    expand(path).map(drop)
+}
+
 /// True when the path has a character that makes it a pattern.
-pub fn is_pattern(path: &Path) -> bool {
+fn is_pattern(path: &Path) -> bool {
     path.as_os_str().as_encoded_bytes().iter().any(|byte| b"*?[".contains(byte))
 }
 
@@ -286,6 +307,24 @@ mod tests {
         check_expand(&names, "**/*.json", "a.json b.json sub/d.json");
         check_expand(&names, "sub", "sub/d.json");
         check_expand(&["a[1].json"], "a[1].json", "a[1].json");
+    }
+
+    #[test]
+    fn one_file_can_be_followed() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = |name: &str| directory.path().join(name);
+        std::fs::write(path("a.log"), "").unwrap();
+        std::fs::write(path("a.log.gz"), "").unwrap();
+        assert_eq!(check_follow(&path("a.log")), Ok(()));
+        for (name, reason) in [
+            ("*.log", "is a pattern; only one"),
+            ("", "is a directory; only one"),
+            ("b.log", "No such file"),
+            ("a.log.gz", "is compressed"),
+        ] {
+            let message = check_follow(&path(name)).unwrap_err().message;
+            assert!(message.contains(reason), "{message}");
+        }
     }
 
     #[test]

@@ -14,7 +14,8 @@ use crate::record::{
     Batch, EvaluationContext, Expression, ExpressionError, Provenance, Timestamp, Watermark,
 };
 use crate::source::{
-    Rejection, Source, SourceMessage, SourceOutput, SourceProgress, WatermarkSpec,
+    EventTimeOptions, EventTimeRules, Rejection, Source, SourceMessage, SourceOutput,
+    SourceProgress, WatermarkSpec,
 };
 use crate::stdx::CoreId;
 
@@ -91,6 +92,9 @@ impl Decoder for NumberLines {
     fn offset(&self) -> u64 {
         self.offset
     }
+    fn set_header(&mut self, _line: &[u8]) {
+        self.header = false;
+    }
 }
 
 fn schema() -> SchemaRef {
@@ -141,10 +145,16 @@ pub(super) fn number_options(
             let header = csv.header;
             Box::new(number_lines(options, header))
         }),
-        watermark: event_time.then(|| WatermarkSpec {
-            rowtime: 1,
-            expression: Arc::new(RowTime),
-            delay_ms: Some(0),
+        event_time: event_time.then(|| EventTimeOptions {
+            rules: EventTimeRules {
+                spec: WatermarkSpec {
+                    rowtime: 1,
+                    expression: Arc::new(RowTime),
+                    delay_ms: Some(0),
+                },
+                max_future_ms: None,
+            },
+            idle_timeout_ns: None,
         }),
         keep_provenance: true,
     }
