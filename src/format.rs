@@ -28,7 +28,7 @@ use std::fmt;
 use crate::limits::LINE_BYTES_CEILING;
 use crate::record::Provenance;
 use csv::{CsvParser, QuotedLines};
-use encode::{CsvEncoder, JsonEncoder, RawEncoder};
+use encode::{CsvEncoder, JsonEncoder, PrintEncoder, RawEncoder};
 use json::JsonParser;
 use raw::RawParser;
 use records::RecordDecoder;
@@ -194,6 +194,15 @@ pub fn encoder(
         FormatOptions::Csv(csv) => Box::new(CsvEncoder::new(csv, schema)),
         FormatOptions::Raw => Box::new(RawEncoder),
     })
+}
+
+/// An encoder for eyes: rows as Flink's `print` connector shows them, `+I[1, foo]`.
+///
+/// # Errors
+/// When a column's type cannot be shown.
+pub fn print_encoder(schema: &Schema) -> Result<Box<dyn Encoder>, FormatError> {
+    types::check("print", schema, types::is_scalar_or_nested)?;
+    Ok(Box::new(PrintEncoder))
 }
 
 /// Whether a table with these columns can be written and read.

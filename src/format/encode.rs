@@ -6,10 +6,11 @@
 //! Columns are downcast once per batch into [`view::View`]s, whose list is reused: a batch of one row
 //! allocates nothing (but for arrays, rows and maps).
 //!
-//! Read: `view` (a column, downcast) · `text` (one value as text) · `json` · `csv`.
+//! Read: `view` (a column, downcast) · `text` (one value as text) · `json` · `csv` · `print`.
 
 mod csv;
 mod json;
+mod print;
 mod text;
 mod view;
 
@@ -18,6 +19,7 @@ use arrow::array::RecordBatch;
 use super::Encoder;
 pub(super) use csv::CsvEncoder;
 pub(super) use json::JsonEncoder;
+pub(super) use print::PrintEncoder;
 use view::{Values, View};
 
 /// The line is the one column; NULL is an empty line.
