@@ -86,3 +86,49 @@ fn read_bounded(path: &Path) -> Result<String, String> {
         format!("is not UTF-8 at byte {}; save it as UTF-8", error.utf8_error().valid_up_to())
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fmt::Write;
+
+    /// Whatever stands in a file, the answer is a job, or errors with places in that file.
+    #[test]
+    fn mutated_job_files_are_refused_with_places_or_accepted() {
+        let seed = fastrand::u64(..);
+        let mut random = fastrand::Rng::with_seed(seed);
+        let environment = |_: &str| Some("9000".to_owned());
+        let host = Host { environment: &environment };
+        let pieces =
+            ["\"", "'''", "[", "]", "=", "\n", "${env:A}", "\\", "é", "\u{0}", "5", "#", "."];
+        let (mut accepted, mut refused) = (0, 0);
+        for round in 0..2_000 {
+            let mut text: Vec<char> = REFERENCE.chars().collect();
+            for _ in 0..random.usize(1..4) {
+                let (at, other) = (random.usize(..text.len()), random.usize(..text.len()));
+                match random.u8(..3) {
+                    0 => drop(text.drain(at..(at + random.usize(1..30)).min(text.len()))),
+                    1 => drop(text.splice(at..at, random.choice(pieces).unwrap().chars())),
+                    _ => text.swap(at, other),
+                }
+            }
+            let text: String = text.into_iter().collect();
+            let lines = text.lines().count() + 1;
+            match resolve_text(Path::new("m.toml"), &text, &host) {
+                Ok(_) => accepted += 1,
+                Err(errors) => {
+                    refused += 1;
+                    for error in errors.iter() {
+                        let at = error.at.expect("every error has a place");
+                        let line = usize::try_from(at.line).unwrap();
+                        let mut shown = String::new();
+                        write!(shown, "{error}").unwrap();
+                        assert!((1..=lines).contains(&line), "seed {seed} round {round}: {shown}");
+                        assert!(!shown.contains('\n'), "seed {seed} round {round}: {shown}");
+                    }
+                }
+            }
+        }
+        assert!(accepted > 100 && refused > 100, "seed {seed}: {accepted} {refused}");
+    }
+}

@@ -25,6 +25,12 @@ impl SourceFile {
         below.split(['/', '.']).next().unwrap_or("")
     }
 
+    /// True for files of tests and their tools, which may use what they compare with.
+    pub(crate) fn is_test(&self) -> bool {
+        ["/tests.rs", "/testing.rs"].iter().any(|name| self.path.ends_with(name))
+            || (self.path.starts_with("src/") && self.path.contains("/tests/"))
+    }
+
     /// True when the file is `place` under `src`: that file, the folder's file, or in the folder.
     pub(crate) fn is_in(&self, place: &str) -> bool {
         let below = self.path.strip_prefix("src/").unwrap_or(&self.path);
