@@ -64,6 +64,24 @@ pub const SINK_PART_AGE_NS_MAX: u64 = 30_000_000_000;
 /// Complete parts being synced and renamed while the next is filled; with more the sink waits.
 pub const SINK_PARTS_CLOSING_MAX: usize = 2;
 
+/// Bytes of one SQL text: a job's query, or one schema.
+pub const SQL_TEXT_BYTES_MAX: usize = 1024 * 1024;
+
+/// Tokens of one SQL text, which bounds what the planner allocates for it.
+pub const SQL_TOKENS_MAX: usize = 100_000;
+
+/// Parentheses inside parentheses.
+pub const SQL_NESTING_MAX: usize = 64;
+
+/// Depth of the parser's recursion; a level of parentheses takes up to three.
+pub const SQL_PARSER_DEPTH_MAX: usize = 256;
+
+/// Depth of an expression tree; `a + b + c` is 3 deep. Evaluation recurses on a core's stack.
+pub const SQL_EXPRESSION_DEPTH_MAX: usize = 256;
+
+/// Stack of the thread that plans: DataFusion and the syntax tree's visitors recurse.
+pub const SQL_PLANNER_STACK_BYTES: usize = 64 * 1024 * 1024;
+
 /// Reactors of one appliance.
 pub const CORES_MAX: u16 = 128;
 

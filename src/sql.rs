@@ -1,11 +1,46 @@
 //! Flink SQL to a dataflow graph: the dialect is Flink's, the planner is DataFusion's.
 //!
-//! Read: `text` (positions) · `dialect` · `catalog` · `planner` · `functions` · `streaming` ·
-//! `lower` · `eval`.
+//! In:  the job's statements and the tables of its TOML file.
+//! Out: a [`Plan`]: operators with compiled expressions, sources, sinks; or every mistake with its
+//! place.
+//!
+//! Read: `error` (mistakes and places) · `dialect`, `statement`, `ddl` (text to syntax) · `refuse`,
+//! `rewrite` (what is supported, in forms DataFusion reads) · `types`, `catalog` · `planner`,
+//! `relations` (DataFusion's planner, set up as Flink's) · `bind`, `operators`, `cast`, `functions`
+//! (expressions with Flink's types) · `streaming`, `aggregate`, `optimize`, `lower` (plans to the
+//! graph) · `job`, `settings` (statements in order) · `eval` (at run time).
+
+mod aggregate;
+mod bind;
+mod cast;
+mod catalog;
+mod ddl;
+mod dialect;
+mod error;
+mod eval;
+mod functions;
+mod job;
+mod lower;
+mod operators;
+mod optimize;
+mod planner;
+mod refuse;
+mod relations;
+mod rewrite;
+mod settings;
+mod statement;
+mod streaming;
+#[cfg(test)]
+mod tests;
+mod types;
+
+pub use error::SqlError;
 
 use arrow::datatypes::SchemaRef;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+
+use crate::limits::SQL_PLANNER_STACK_BYTES;
 
 use crate::dataflow::Graph;
 use crate::source::WatermarkSpec;
@@ -54,6 +89,53 @@ pub struct Plan {
     pub sinks: Vec<PlannedSink>,
     /// What was accepted and has no effect, for the user: one line each.
     pub notes: Vec<String>,
+    /// `SET 'table.exec.source.idle-timeout'`, for sources that do not say otherwise.
+    pub idle_timeout_ms: Option<u64>,
+}
+
+/// What planning depends on besides the text.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct PlanOptions {
+    /// Session time zone, until `SET 'table.local-time-zone'`: `UTC`, `Europe/Berlin`.
+    pub time_zone: String,
+}
+
+/// Plans a job.
+///
+/// Runs on a thread of its own with a stack for deep queries, and answers when it has ended.
+///
+/// # Errors
+/// Every mistake found, in the order of the texts; at least one.
+pub fn plan(
+    query: &[SqlText],
+    tables: &[DeclaredTable],
+    options: &PlanOptions,
+) -> Result<Plan, Vec<SqlError>> {
+    let planned = std::thread::scope(|scope| {
+        std::thread::Builder::new()
+            .name("planner".into())
+            .stack_size(SQL_PLANNER_STACK_BYTES)
+            .spawn_scoped(scope, || job::plan_job(query, tables, options))
+            .map(std::thread::ScopedJoinHandle::join)
+    });
+    match planned {
+        Ok(Ok(result)) => result,
+        // A bad query must not take the appliance down.
+        Ok(Err(_)) => {
+            Err(vec![failure(query, "the planner failed on this query; please report it")])
+        }
+        Err(error) => {
+            Err(vec![failure(query, &format!("the planner's thread did not start: {error}"))])
+        }
+    }
+}
+
+fn failure(query: &[SqlText], message: &str) -> SqlError {
+    let (file, line, column) = match query.first() {
+        Some(text) => (text.file.clone(), text.line, text.column),
+        None => (PathBuf::new(), 1, 1),
+    };
+    SqlError { file, line, column, message: message.into() }
 }
 
 /// Where a table was declared.

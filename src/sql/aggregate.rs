@@ -1,0 +1,278 @@
+//! GROUP BY over a window function: keys, arguments and filters computed before, aggregates behind.
+
+use arrow::datatypes::{DataType, Field, Schema, TimeUnit};
+use datafusion_common::{DFSchema, ScalarValue};
+use datafusion_expr::Expr;
+use datafusion_expr::expr::AggregateFunction as PlannedAggregate;
+use datafusion_expr::logical_plan::Aggregate;
+
+use super::bind::location_of;
+use super::error::{Checked, Fault};
+use super::eval::{Typed, sql_text};
+use super::functions::{aggregate_of, aggregate_type};
+use super::relations::WINDOW_COLUMNS;
+use super::streaming::{
+    Origin, PendingWindow, Relation, RelationColumn, StreamBuilder, StreamKind, TimeAttribute,
+    plain_column,
+};
+use super::types::{SqlType, type_name};
+use crate::operator::{
+    AggregateCall, AggregateFunction, TimeDomain, WindowAggregateSpec, WindowSpec,
+};
+
+/// Columns computed before the aggregate, each once.
+struct Prepared {
+    outputs: Vec<(String, Typed)>,
+}
+
+impl Prepared {
+    /// Index of the column that holds `typed`.
+    fn column(&mut self, name: &str, typed: Typed) -> usize {
+        let same = self.outputs.iter().position(|(_, other)| *other.expr == *typed.expr);
+        same.unwrap_or_else(|| {
+            self.outputs.push((name.to_string(), typed));
+            self.outputs.len() - 1
+        })
+    }
+}
+
+/// The relation an aggregate gives: its group expressions, then its aggregates.
+pub(super) fn convert_aggregate(
+    builder: &mut StreamBuilder,
+    aggregate: &Aggregate,
+    path: &str,
+) -> Checked<Relation> {
+    let input = builder.convert(&aggregate.input, &format!("{path}/aggregate"))?;
+    let names = aggregate.input.schema();
+    let location = aggregate.group_expr.iter().chain(&aggregate.aggr_expr).find_map(location_of);
+    let window = input.window.clone().ok_or_else(|| Fault {
+        location,
+        message: "an aggregate without a window is not supported: its result would have to be \
+                  updated; group by a window of FROM TABLE(TUMBLE(TABLE t, DESCRIPTOR(ts), …))"
+            .into(),
+    })?;
+    let grouping = Grouping::of(aggregate, &input, names, &window)?;
+    let mut prepared = Prepared { outputs: Vec::new() };
+    let time = match window.spec.time {
+        TimeDomain::Processing => TimeDomain::Processing,
+        TimeDomain::Event { column } => {
+            let field = builder.nodes[input.node].schema.field(column);
+            let typed = Typed::column(field.name(), column, field.data_type().clone());
+            TimeDomain::Event { column: prepared.column(&field.name().clone(), typed) }
+        }
+    };
+    let mut keys = Vec::new();
+    for expr in &grouping.keys {
+        let typed = builder.with_binder(&input, names, |binder| binder.bind(expr))?;
+        check_key(&typed, expr)?;
+        keys.push(prepared.column(&sql_text(&typed.expr), typed));
+    }
+    let mut calls = Vec::new();
+    for expr in &aggregate.aggr_expr {
+        calls.push(bind_call(builder, &input, names, &mut prepared, expr)?);
+    }
+    if prepared.outputs.is_empty() {
+        // Batches without a column would lose their rows.
+        let field = builder.nodes[input.node].schema.field(0);
+        let typed = Typed::column(field.name(), 0, field.data_type().clone());
+        prepared.outputs.push((field.name().clone(), typed));
+    }
+    let spec = WindowAggregateSpec {
+        window: WindowSpec { time, ..window.spec.clone() },
+        keys,
+        aggregates: calls,
+    };
+    let node = builder.project(&format!("{path}/arguments"), input.node, prepared.outputs);
+    Ok(finish(builder, path, node, spec, &grouping, &window))
+}
+
+/// What each group expression is.
+struct Grouping<'a> {
+    /// Group expressions that are keys.
+    keys: Vec<&'a Expr>,
+    /// Per group expression: a key, or a column of the window.
+    parts: Vec<Part>,
+}
+
+#[derive(Clone, Copy)]
+enum Part {
+    Key(usize),
+    Window(usize),
+}
+
+impl<'a> Grouping<'a> {
+    fn of(
+        aggregate: &'a Aggregate,
+        input: &Relation,
+        names: &DFSchema,
+        window: &PendingWindow,
+    ) -> Checked<Grouping<'a>> {
+        let mut keys = Vec::new();
+        let mut parts = Vec::new();
+        let mut present = [false; 3];
+        for expr in &aggregate.group_expr {
+            let origin = plain_column(expr, names).map(|index| &input.columns[index].origin);
+            if let Some(Origin::Window(part)) = origin {
+                present[*part] = true;
+                parts.push(Part::Window(*part));
+            } else {
+                parts.push(Part::Key(keys.len()));
+                keys.push(expr);
+            }
+        }
+        let missing = match present {
+            [true, true, _] => return Ok(Grouping { keys, parts }),
+            [true, false, _] => "GROUP BY window_start without window_end",
+            [false, true, _] => "GROUP BY window_end without window_start",
+            [false, false, _] => {
+                "GROUP BY without window_start and window_end over a window function"
+            }
+        };
+        let location = aggregate.group_expr.iter().find_map(location_of);
+        let message = format!(
+            "{missing} is not a window aggregate but one that would have to be updated; group by both"
+        );
+        Err(Fault { location: location.or(Some(window.location)), message })
+    }
+}
+
+fn check_key(typed: &Typed, expr: &Expr) -> Checked<()> {
+    let nested = matches!(
+        typed.data_type,
+        DataType::List(_) | DataType::Struct(_) | DataType::Map(..) | DataType::Null
+    );
+    if nested {
+        let message = format!("GROUP BY does not take {}", type_name(&typed.data_type));
+        return Err(Fault { location: location_of(expr), message });
+    }
+    Ok(())
+}
+
+fn bind_call(
+    builder: &StreamBuilder,
+    input: &Relation,
+    names: &DFSchema,
+    prepared: &mut Prepared,
+    expr: &Expr,
+) -> Checked<AggregateCall> {
+    let fault = |message: String| Fault { location: location_of(expr), message };
+    let Expr::AggregateFunction(PlannedAggregate { func, params }) = strip_alias(expr) else {
+        return Err(fault(format!("{expr} is not an aggregate")));
+    };
+    let name = func.name();
+    let function = aggregate_of(name).ok_or_else(|| fault(format!("{name} is not supported")))?;
+    let [argument] = &params.args[..] else {
+        return Err(fault(format!("{name} takes one argument, not {}", params.args.len())));
+    };
+    let typed = builder.with_binder(input, names, |binder| binder.bind(argument))?;
+    let counts_rows = function == AggregateFunction::Count
+        && !params.distinct
+        && typed.literal().is_some_and(|value| *value != ScalarValue::Null && !value.is_null());
+    let result_type =
+        aggregate_type(function, (!counts_rows).then_some(&typed.data_type)).map_err(fault)?;
+    let written = if counts_rows { "*".to_string() } else { sql_text(&typed.expr) };
+    let distinct = if params.distinct { "DISTINCT " } else { "" };
+    let mut label = format!("{name}({distinct}{written})");
+    let filter = match &params.filter {
+        None => None,
+        Some(filter) => {
+            let condition = builder
+                .with_binder(input, names, |binder| binder.bind_condition(filter, "FILTER"))?;
+            let text = sql_text(&condition);
+            label = format!("{label} FILTER (WHERE {text})");
+            Some(prepared.column(&text, Typed::new(condition, DataType::Boolean)))
+        }
+    };
+    let argument = (!counts_rows).then(|| prepared.column(&written, typed));
+    Ok(AggregateCall {
+        function,
+        argument,
+        distinct: params.distinct,
+        filter,
+        name: label,
+        result_type,
+    })
+}
+
+fn strip_alias(expr: &Expr) -> &Expr {
+    match expr {
+        Expr::Alias(alias) => strip_alias(&alias.expr),
+        other => other,
+    }
+}
+
+/// The aggregate's node, and its columns in the order the plan has them.
+fn finish(
+    builder: &mut StreamBuilder,
+    path: &str,
+    arguments: usize,
+    spec: WindowAggregateSpec,
+    grouping: &Grouping,
+    window: &PendingWindow,
+) -> Relation {
+    let rows = &builder.nodes[arguments].schema;
+    let plain = DataType::Timestamp(TimeUnit::Millisecond, None);
+    let mut fields: Vec<Field> =
+        spec.keys.iter().map(|&key| rows.field(key).as_ref().clone()).collect();
+    fields.extend(
+        spec.aggregates.iter().map(|call| Field::new(&call.name, call.result_type.clone(), true)),
+    );
+    let aggregates = spec.aggregates.len();
+    let first_window = fields.len();
+    fields.extend(WINDOW_COLUMNS.map(|name| Field::new(name, plain.clone(), true)));
+    let rowtime = match spec.window.time {
+        TimeDomain::Event { .. } => TimeAttribute::Rowtime,
+        TimeDomain::Processing => TimeAttribute::Proctime,
+    };
+    let schema = Schema::new(fields);
+    let mut columns = Vec::new();
+    for part in &grouping.parts {
+        let (index, time) = match *part {
+            Part::Key(key) => (key, TimeAttribute::Plain),
+            Part::Window(2) => (first_window + 2, rowtime),
+            Part::Window(part) => (first_window + part, TimeAttribute::Plain),
+        };
+        let data_type = schema.field(index).data_type().clone();
+        columns.push(RelationColumn { data_type, origin: Origin::Field(index), time });
+    }
+    for index in grouping.keys.len()..grouping.keys.len() + aggregates {
+        let data_type = schema.field(index).data_type().clone();
+        let time = TimeAttribute::Plain;
+        columns.push(RelationColumn { data_type, origin: Origin::Field(index), time });
+    }
+    let kind = StreamKind::Window(spec);
+    let node = builder.push(path, kind, vec![arguments], schema);
+    let relation = Relation { node, columns, window: None };
+    match &window.time_type {
+        DataType::Timestamp(_, Some(_)) => with_local_time(builder, path, relation),
+        _ => relation,
+    }
+}
+
+/// `window_time` of a window over TIMESTAMP_LTZ is a TIMESTAMP_LTZ.
+fn with_local_time(builder: &mut StreamBuilder, path: &str, relation: Relation) -> Relation {
+    let to = SqlType::plain(super::eval::clock_type());
+    let last = builder.nodes[relation.node].schema.fields().len() - 1;
+    let mut outputs = Vec::new();
+    for (index, field) in builder.nodes[relation.node].schema.fields().iter().enumerate() {
+        let typed = Typed::column(field.name(), index, field.data_type().clone());
+        let typed = if index == last {
+            super::cast::cast(typed, &to, false, &builder.options).expect("times convert")
+        } else {
+            typed
+        };
+        outputs.push((field.name().clone(), typed));
+    }
+    let node = builder.project(&format!("{path}/local"), relation.node, outputs);
+    let columns = relation
+        .columns
+        .into_iter()
+        .map(|column| match column.origin {
+            Origin::Field(index) if index == last => {
+                RelationColumn { data_type: to.data_type.clone(), ..column }
+            }
+            _ => column,
+        })
+        .collect();
+    Relation { node, columns, window: None }
+}

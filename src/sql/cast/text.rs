@@ -1,0 +1,373 @@
+//! Values to and from STRING, in the forms Flink writes and reads.
+
+use arrow::array::{ArrayRef, AsArray, StringArray, StringBuilder};
+use arrow::datatypes::{
+    ArrowPrimitiveType, DataType, Date32Type, Decimal128Type, Float32Type, Float64Type, Int8Type,
+    Int16Type, Int32Type, Int64Type, Time32MillisecondType, TimeUnit,
+};
+use chrono::{DateTime, Datelike, NaiveDate, NaiveDateTime, NaiveTime, TimeZone, Timelike};
+use chrono_tz::Tz;
+use datafusion_common::{Result as PlanResult, exec_datafusion_err};
+use std::fmt::{LowerExp, Write};
+use std::sync::Arc;
+
+use super::Converter;
+use super::number::{finish, fit_decimal, parts};
+use crate::sql::types::{precision_of, type_name};
+
+/// What writes `from` as STRING; `None` for types without a text form.
+pub(super) fn to_text(from: &DataType, zone: Tz) -> Option<Converter> {
+    Some(match from {
+        DataType::Boolean => Box::new(|array| {
+            let texts: StringArray = array
+                .as_boolean()
+                .iter()
+                .map(|value| value.map(|value| if value { "TRUE" } else { "FALSE" }))
+                .collect();
+            Ok(Arc::new(texts) as ArrayRef)
+        }),
+        DataType::Int8 => writing::<Int8Type>(|out, value| write(out, &value)),
+        DataType::Int16 => writing::<Int16Type>(|out, value| write(out, &value)),
+        DataType::Int32 => writing::<Int32Type>(|out, value| write(out, &value)),
+        DataType::Int64 => writing::<Int64Type>(|out, value| write(out, &value)),
+        DataType::Float32 => {
+            writing::<Float32Type>(|out, value| write_float(out, value, f64::from(value)))
+        }
+        DataType::Float64 => writing::<Float64Type>(|out, value| write_float(out, value, value)),
+        DataType::Decimal128(_, scale) => {
+            let scale = usize::from(scale.unsigned_abs());
+            writing::<Decimal128Type>(move |out, value| write_decimal(out, value, scale))
+        }
+        DataType::Date32 => writing::<Date32Type>(|out, days| {
+            if let Some(date) = Date32Type::to_naive_date_opt(days) {
+                write(out, &date);
+            }
+        }),
+        DataType::Time32(TimeUnit::Millisecond) => {
+            writing::<Time32MillisecondType>(|out, millis| {
+                let seconds = millis / 1000;
+                let (hours, minutes) = (seconds / 3600, seconds / 60 % 60);
+                write(out, &format_args!("{hours:02}:{minutes:02}:{:02}", seconds % 60));
+                if millis % 1000 != 0 {
+                    let fraction = format!("{:03}", millis % 1000);
+                    write(out, &format_args!(".{}", fraction.trim_end_matches('0')));
+                }
+            })
+        }
+        DataType::Timestamp(unit, zoned) => {
+            let (unit, zone) = (*unit, zoned.is_some().then_some(zone));
+            Box::new(move |array| timestamps_to_text(array, unit, zone))
+        }
+        DataType::Binary => Box::new(|array| {
+            let texts: StringArray = array
+                .as_binary::<i32>()
+                .iter()
+                .map(|value| value.map(String::from_utf8_lossy))
+                .collect();
+            Ok(Arc::new(texts) as ArrayRef)
+        }),
+        _ => return None,
+    })
+}
+
+/// Writing to a `String` cannot fail.
+fn write(out: &mut StringBuilder, value: &dyn std::fmt::Display) {
+    write!(out, "{value}").expect("a string grows");
+}
+
+fn writing<T: ArrowPrimitiveType>(
+    one: impl Fn(&mut StringBuilder, T::Native) + Send + Sync + 'static,
+) -> Converter {
+    Box::new(move |array| {
+        let values = array.as_primitive::<T>();
+        let mut texts = StringBuilder::with_capacity(values.len(), values.len() * 8);
+        for value in values {
+            match value {
+                None => texts.append_null(),
+                Some(value) => {
+                    one(&mut texts, value);
+                    texts.append_value("");
+                }
+            }
+        }
+        Ok(Arc::new(texts.finish()))
+    })
+}
+
+/// Java's `Double.toString`: plain between 10⁻³ and 10⁷, else `1.0E10`.
+fn write_float<T: LowerExp>(out: &mut StringBuilder, value: T, wide: f64) {
+    if wide.is_nan() {
+        return write(out, &"NaN");
+    }
+    if wide.is_infinite() {
+        return write(out, &if wide > 0.0 { "Infinity" } else { "-Infinity" });
+    }
+    // Shortest digits that read back: `-1.25e-7`.
+    let shortest = format!("{value:e}");
+    let (mantissa, exponent) = shortest.split_once('e').expect("LowerExp writes an exponent");
+    let exponent: i32 = exponent.parse().expect("LowerExp writes a number");
+    let (sign, mantissa) = match mantissa.strip_prefix('-') {
+        Some(rest) => ("-", rest),
+        None => ("", mantissa),
+    };
+    let (first, rest) = mantissa.split_once('.').unwrap_or((mantissa, ""));
+    if wide != 0.0 && !(-3..7).contains(&exponent) {
+        let rest = if rest.is_empty() { "0" } else { rest };
+        return write(out, &format_args!("{sign}{first}.{rest}E{exponent}"));
+    }
+    let digits = format!("{first}{rest}");
+    if exponent < 0 {
+        let zeros = "0".repeat(usize::try_from(-exponent - 1).unwrap_or_default());
+        return write(out, &format_args!("{sign}0.{zeros}{digits}"));
+    }
+    let whole = usize::try_from(exponent).unwrap_or_default() + 1;
+    let padded = format!("{digits:0<width$}", width = whole + 1);
+    write(out, &format_args!("{sign}{}.{}", &padded[..whole], &padded[whole..]));
+}
+
+fn write_decimal(out: &mut StringBuilder, unscaled: i128, scale: usize) {
+    let sign = if unscaled < 0 { "-" } else { "" };
+    let digits = format!("{:0>width$}", unscaled.unsigned_abs(), width = scale + 1);
+    let (whole, fraction) = digits.split_at(digits.len() - scale);
+    write(out, &format_args!("{sign}{whole}"));
+    if scale > 0 {
+        write(out, &format_args!(".{fraction}"));
+    }
+}
+
+fn timestamps_to_text(array: &ArrayRef, unit: TimeUnit, zone: Option<Tz>) -> PlanResult<ArrayRef> {
+    let numbers = arrow::compute::cast(array, &DataType::Int64)?;
+    let numbers = numbers.as_primitive::<Int64Type>();
+    let mut texts = StringBuilder::with_capacity(numbers.len(), numbers.len() * 24);
+    for number in numbers {
+        let text = number.and_then(|number| timestamp_text(number, unit, zone));
+        texts.append_option(text);
+    }
+    Ok(Arc::new(texts.finish()))
+}
+
+/// `2020-01-01 00:00:00.100`: as many digits as the type has, in `zone` if it is an instant.
+fn timestamp_text(number: i64, unit: TimeUnit, zone: Option<Tz>) -> Option<String> {
+    let time = local_time(number, unit, zone)?;
+    let digits = usize::from(precision_of(unit));
+    let mut text = time.format("%Y-%m-%d %H:%M:%S").to_string();
+    if digits > 0 {
+        let nanos = format!("{:09}", time.nanosecond() % 1_000_000_000);
+        text.push('.');
+        text.push_str(&nanos[..digits]);
+    }
+    Some(text)
+}
+
+/// The reading of a timestamp on the wall.
+fn local_time(number: i64, unit: TimeUnit, zone: Option<Tz>) -> Option<NaiveDateTime> {
+    let utc = match unit {
+        TimeUnit::Second => DateTime::from_timestamp(number, 0)?,
+        TimeUnit::Millisecond => DateTime::from_timestamp_millis(number)?,
+        TimeUnit::Microsecond => DateTime::from_timestamp_micros(number)?,
+        TimeUnit::Nanosecond => DateTime::from_timestamp_nanos(number),
+    };
+    Some(match zone {
+        None => utc.naive_utc(),
+        Some(zone) => utc.with_timezone(&zone).naive_local(),
+    })
+}
+
+/// What reads STRING as `to`; bad text is NULL when `lenient`, else an error.
+pub(super) fn of_text(to: &DataType, lenient: bool, zone: Tz) -> Option<Converter> {
+    Some(match to {
+        DataType::Boolean => Box::new(move |array| {
+            let values: arrow::array::BooleanArray =
+                read(array, lenient, "BOOLEAN", parse_boolean)?.into_iter().collect();
+            Ok(Arc::new(values) as ArrayRef)
+        }),
+        DataType::Int8 => integers::<Int8Type>(to, lenient),
+        DataType::Int16 => integers::<Int16Type>(to, lenient),
+        DataType::Int32 => integers::<Int32Type>(to, lenient),
+        DataType::Int64 => integers::<Int64Type>(to, lenient),
+        #[expect(clippy::cast_possible_truncation, reason = "FLOAT is the nearest to the text")]
+        DataType::Float32 => {
+            reading::<Float32Type>(to, lenient, |text| parse_double(text).map(|value| value as f32))
+        }
+        DataType::Float64 => reading::<Float64Type>(to, lenient, parse_double),
+        DataType::Decimal128(..) => {
+            let to = to.clone();
+            let (precision, scale) = parts(&to);
+            Box::new(move |array| {
+                let name = type_name(&to);
+                let values = read(array, lenient, &name, |text| {
+                    let (unscaled, from) = parse_decimal(text)?;
+                    // Too many digits is NULL, not an error.
+                    Some(fit_decimal(unscaled, from, precision, scale))
+                })?;
+                finish(values.into_iter().map(Option::flatten).collect(), &to)
+            })
+        }
+        DataType::Date32 => reading::<Date32Type>(to, lenient, |text| {
+            parse_timestamp(text).map(|time| Date32Type::from_naive_date(time.date()))
+        }),
+        DataType::Time32(_) => reading::<Time32MillisecondType>(to, lenient, |text| {
+            let time = parse_time(text)?;
+            let millis = time.num_seconds_from_midnight() * 1000 + time.nanosecond() / 1_000_000;
+            i32::try_from(millis).ok()
+        }),
+        DataType::Timestamp(unit, zoned) => {
+            let (unit, zone) = (*unit, zoned.is_some().then_some(zone));
+            let to = to.clone();
+            Box::new(move |array| {
+                let name = type_name(&to);
+                let values = read(array, lenient, &name, |text| {
+                    of_local_time(parse_timestamp(text)?, unit, zone)
+                })?;
+                let numbers: arrow::array::Int64Array = values.into_iter().collect();
+                Ok(arrow::compute::cast(&numbers, &to)?)
+            })
+        }
+        _ => return None,
+    })
+}
+
+/// Each text parsed; one that cannot be is an error naming it, or NULL when `lenient`.
+fn read<T>(
+    array: &ArrayRef,
+    lenient: bool,
+    name: &str,
+    parse: impl Fn(&str) -> Option<T>,
+) -> PlanResult<Vec<Option<T>>> {
+    array
+        .as_string::<i32>()
+        .iter()
+        .map(|text| match text {
+            None => Ok(None),
+            Some(text) => match parse(text.trim()) {
+                None if !lenient => Err(exec_datafusion_err!("'{text}' is not a {name}")),
+                parsed => Ok(parsed),
+            },
+        })
+        .collect()
+}
+
+fn reading<T: ArrowPrimitiveType>(
+    to: &DataType,
+    lenient: bool,
+    parse: impl Fn(&str) -> Option<T::Native> + Send + Sync + 'static,
+) -> Converter {
+    let name = type_name(to);
+    Box::new(move |array| {
+        let values = read(array, lenient, &name, &parse)?;
+        Ok(Arc::new(values.into_iter().collect::<arrow::array::PrimitiveArray<T>>()))
+    })
+}
+
+fn integers<T: ArrowPrimitiveType>(to: &DataType, lenient: bool) -> Converter
+where
+    T::Native: TryFrom<i64>,
+{
+    reading::<T>(to, lenient, |text| T::Native::try_from(parse_integer(text)?).ok())
+}
+
+/// Digits with a sign; a fraction must be digits and is dropped, as Flink does.
+fn parse_integer(text: &str) -> Option<i64> {
+    let (whole, fraction) = text.split_once('.').unwrap_or((text, "0"));
+    let fraction_valid = fraction.bytes().all(|byte| byte.is_ascii_digit());
+    let digits = whole.strip_prefix(['+', '-']).unwrap_or(whole);
+    let valid = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
+    if valid && fraction_valid { whole.parse().ok() } else { None }
+}
+
+fn parse_double(text: &str) -> Option<f64> {
+    // Rust reads more spellings of these than Java does.
+    match text.trim_start_matches(['+', '-']) {
+        "NaN" | "Infinity" => text.parse().ok(),
+        digits if digits.starts_with(|first: char| first.is_ascii_digit() || first == '.') => {
+            text.parse().ok()
+        }
+        _ => None,
+    }
+}
+
+fn parse_boolean(text: &str) -> Option<bool> {
+    match text.to_ascii_lowercase().as_str() {
+        "true" | "t" | "yes" | "y" | "1" => Some(true),
+        "false" | "f" | "no" | "n" | "0" => Some(false),
+        _ => None,
+    }
+}
+
+/// Unscaled value and scale; digits beyond 38 behind the point are dropped.
+fn parse_decimal(text: &str) -> Option<(i128, i8)> {
+    let (number, exponent) = match text.split_once(['e', 'E']) {
+        Some((number, exponent)) => (number, exponent.parse::<i16>().ok()?),
+        None => (text, 0),
+    };
+    let negative = number.starts_with('-');
+    let digits = number.strip_prefix(['+', '-']).unwrap_or(number);
+    let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
+    let fraction = &fraction[..fraction.len().min(38)];
+    if whole.is_empty() && fraction.is_empty() {
+        return None;
+    }
+    let mut unscaled = 0_i128;
+    for byte in whole.bytes().chain(fraction.bytes()) {
+        let digit = byte.is_ascii_digit().then(|| i128::from(byte - b'0'))?;
+        unscaled = unscaled.checked_mul(10)?.checked_add(digit)?;
+    }
+    let mut scale = i16::try_from(fraction.len()).ok()? - exponent;
+    while scale < 0 {
+        unscaled = unscaled.checked_mul(10)?;
+        scale += 1;
+    }
+    Some((if negative { -unscaled } else { unscaled }, i8::try_from(scale).ok()?))
+}
+
+/// `2020-01-01`, with a time behind a space or `T`, with up to nine digits of fraction.
+fn parse_timestamp(text: &str) -> Option<NaiveDateTime> {
+    let (date, time) = match text.split_once([' ', 'T']) {
+        Some((date, time)) => (date, parse_time(time.trim_end_matches('Z'))?),
+        None => (text, NaiveTime::MIN),
+    };
+    let mut parts = date.split('-');
+    let year = parts.next().filter(|year| year.len() == 4)?.parse().ok()?;
+    let mut part = || match parts.next() {
+        None => Some(1),
+        Some(part) if (1..=2).contains(&part.len()) => part.parse().ok(),
+        Some(_) => None,
+    };
+    let date = NaiveDate::from_ymd_opt(year, part()?, part()?)?;
+    (date.year() == year && parts.next().is_none()).then(|| date.and_time(time))
+}
+
+/// Nanoseconds since the epoch of a text in Flink's default form, read as UTC.
+pub(in crate::sql) fn parse_timestamp_nanos(text: &str) -> Option<i64> {
+    parse_timestamp(text.trim())?.and_utc().timestamp_nanos_opt()
+}
+
+fn parse_time(text: &str) -> Option<NaiveTime> {
+    let (clock, fraction) = text.split_once('.').unwrap_or((text, ""));
+    let valid = fraction.len() <= 9 && fraction.bytes().all(|byte| byte.is_ascii_digit());
+    if !valid {
+        return None;
+    }
+    let nanos = if fraction.is_empty() { 0 } else { format!("{fraction:0<9}").parse().ok()? };
+    let mut parts = clock.split(':');
+    let mut part = |required: bool| match parts.next() {
+        None if !required => Some(0),
+        Some(part) if (1..=2).contains(&part.len()) => part.parse::<u32>().ok(),
+        _ => None,
+    };
+    let (hour, minute, second) = (part(true)?, part(true)?, part(false)?);
+    NaiveTime::from_hms_nano_opt(hour, minute, second, nanos)
+}
+
+fn of_local_time(time: NaiveDateTime, unit: TimeUnit, zone: Option<Tz>) -> Option<i64> {
+    let utc = match zone {
+        None => time.and_utc(),
+        Some(zone) => zone.from_local_datetime(&time).earliest()?.to_utc(),
+    };
+    match unit {
+        TimeUnit::Second => Some(utc.timestamp()),
+        TimeUnit::Millisecond => Some(utc.timestamp_millis()),
+        TimeUnit::Microsecond => Some(utc.timestamp_micros()),
+        TimeUnit::Nanosecond => utc.timestamp_nanos_opt(),
+    }
+}

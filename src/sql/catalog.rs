@@ -1,0 +1,305 @@
+//! The catalog: tables of the TOML file and of CREATE TABLE, and views, under one name each.
+
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use datafusion_common::DFSchema;
+use datafusion_expr::LogicalPlan;
+use sqlparser::ast::{Expr, Ident};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::bind::Binder;
+use super::ddl::{ColumnList, DeclaredKind, is_proctime};
+use super::error::{Checked, Fault, did_you_mean};
+use super::eval::{Physical, Typed, clock_type, columns_of};
+use super::functions::BindOptions;
+use super::planner::Planner;
+use super::types::{common_type, type_name};
+use super::{TableOrigin, TableRole};
+
+/// Everything a query can name.
+#[derive(Default)]
+pub(super) struct Catalog {
+    /// By name.
+    pub(super) tables: BTreeMap<String, Table>,
+    /// By name.
+    pub(super) views: BTreeMap<String, Arc<LogicalPlan>>,
+}
+
+/// A source or a sink.
+#[derive(Clone, Debug)]
+pub(super) struct Table {
+    /// Under which it is declared.
+    pub(super) name: String,
+    /// Where it is declared.
+    pub(super) origin: TableOrigin,
+    /// What it may be used as; `None` for CREATE TABLE, which says so by its use.
+    pub(super) role: Option<TableRole>,
+    /// Its columns; `None` for a sink that takes the query's.
+    pub(super) columns: Option<Vec<TableColumn>>,
+    /// Columns of the record, in order.
+    pub(super) physical: SchemaRef,
+    /// Event time.
+    pub(super) watermark: Option<Watermark>,
+}
+
+/// A column of a table.
+#[derive(Clone, Debug)]
+pub(super) struct TableColumn {
+    /// Its name.
+    pub(super) name: String,
+    /// Its type.
+    pub(super) data_type: DataType,
+    /// False for NOT NULL.
+    pub(super) nullable: bool,
+    /// Where its values come from.
+    pub(super) kind: ColumnKind,
+}
+
+/// Where a column's values come from.
+#[derive(Clone, Debug)]
+pub(super) enum ColumnKind {
+    /// This physical column.
+    Physical(usize),
+    /// `AS PROCTIME()`.
+    Proctime,
+    /// An expression over the physical columns.
+    Computed(Physical),
+}
+
+/// `WATERMARK FOR`.
+#[derive(Clone, Debug)]
+pub(super) struct Watermark {
+    /// The rowtime, a physical column.
+    pub(super) column: usize,
+    /// The watermark of a row, over the physical columns.
+    pub(super) expression: Physical,
+    /// Set when the expression is the rowtime minus a constant.
+    pub(super) delay_ms: Option<i64>,
+}
+
+impl Catalog {
+    /// Adds a table under a name nothing else has.
+    pub(super) fn add_table(&mut self, name: &Ident, table: Table) -> Checked<()> {
+        self.check_free(name)?;
+        self.tables.insert(table.name.clone(), table);
+        Ok(())
+    }
+
+    /// Adds a view under a name nothing else has.
+    pub(super) fn add_view(&mut self, name: &Ident, plan: LogicalPlan) -> Checked<()> {
+        self.check_free(name)?;
+        self.views.insert(name.value.clone(), Arc::new(plan));
+        Ok(())
+    }
+
+    fn check_free(&self, name: &Ident) -> Checked<()> {
+        if self.tables.contains_key(&name.value) || self.views.contains_key(&name.value) {
+            let message = format!("`{}` is already declared; choose another name", name.value);
+            return Err(Fault::span(name.span, message));
+        }
+        Ok(())
+    }
+
+    /// The message for a name that is not here.
+    pub(super) fn unknown(&self, name: &str) -> String {
+        let names = self.tables.keys().chain(self.views.keys()).map(String::as_str);
+        format!("there is no table `{name}`{}", did_you_mean(name, names))
+    }
+}
+
+impl Table {
+    /// A sink that takes the query's columns.
+    pub(super) fn without_columns(name: &str) -> Table {
+        Table {
+            name: name.to_string(),
+            origin: TableOrigin::Declared,
+            role: Some(TableRole::Sink),
+            columns: None,
+            physical: Arc::new(Schema::empty()),
+            watermark: None,
+        }
+    }
+
+    /// A table with the columns of `list`, whose expressions are bound here.
+    pub(super) fn with_columns(
+        name: &str,
+        origin: TableOrigin,
+        role: Option<TableRole>,
+        list: &ColumnList,
+        options: &BindOptions,
+    ) -> Checked<Table> {
+        let physical = physical_schema(list);
+        let expressions = ColumnExpressions::new(name, &physical, options)?;
+        let columns = columns_of_list(list, &expressions)?;
+        if let Some(missing) = list.primary_key.iter().find(|key| position(&columns, key).is_none())
+        {
+            return Err(unknown_column(missing, &columns));
+        }
+        let watermark = match &list.watermark {
+            None => None,
+            Some((column, expression)) => {
+                Some(watermark(column, expression, &columns, &expressions)?)
+            }
+        };
+        let columns = Some(columns);
+        Ok(Table { name: name.to_string(), origin, role, columns, physical, watermark })
+    }
+
+    /// All columns, as DataFusion's planner needs them.
+    pub(super) fn full_schema(&self) -> SchemaRef {
+        let fields: Vec<Field> = self
+            .columns
+            .iter()
+            .flatten()
+            .map(|column| Field::new(&column.name, column.data_type.clone(), column.nullable))
+            .collect();
+        Arc::new(Schema::new(fields))
+    }
+}
+
+fn physical_schema(list: &ColumnList) -> SchemaRef {
+    let fields: Vec<Field> = list
+        .columns
+        .iter()
+        .filter_map(|column| match &column.kind {
+            DeclaredKind::Physical { sql_type, nullable } => {
+                Some(Field::new(&column.name.value, sql_type.data_type.clone(), *nullable))
+            }
+            DeclaredKind::Computed(_) => None,
+        })
+        .collect();
+    Arc::new(Schema::new(fields))
+}
+
+/// Binds expressions over a table's physical columns.
+struct ColumnExpressions<'a> {
+    physical: &'a SchemaRef,
+    schema: DFSchema,
+    options: &'a BindOptions,
+}
+
+impl ColumnExpressions<'_> {
+    fn new<'a>(
+        name: &str,
+        physical: &'a SchemaRef,
+        options: &'a BindOptions,
+    ) -> Checked<ColumnExpressions<'a>> {
+        let schema = DFSchema::try_from_qualified_schema(name, physical)
+            .map_err(|error| Fault::anywhere(error.to_string()))?;
+        Ok(ColumnExpressions { physical, schema, options })
+    }
+
+    fn plan(&self, expression: &Expr) -> Checked<datafusion_expr::Expr> {
+        Planner::new(&Catalog::default()).plan_expression(expression.clone(), &self.schema)
+    }
+
+    fn bind(&self, planned: &datafusion_expr::Expr) -> Checked<Typed> {
+        let resolve = |index: usize| {
+            let field = self.physical.field(index);
+            Ok(Typed::column(field.name(), index, field.data_type().clone()))
+        };
+        let rows = self.physical.as_ref();
+        Binder { schema: &self.schema, resolve: &resolve, rows, options: self.options }
+            .bind(planned)
+    }
+}
+
+fn columns_of_list(
+    list: &ColumnList,
+    expressions: &ColumnExpressions,
+) -> Checked<Vec<TableColumn>> {
+    let mut physical = 0;
+    let mut columns = Vec::with_capacity(list.columns.len());
+    for declared in &list.columns {
+        let (data_type, nullable, kind) = match &declared.kind {
+            DeclaredKind::Physical { sql_type, nullable } => {
+                physical += 1;
+                (sql_type.data_type.clone(), *nullable, ColumnKind::Physical(physical - 1))
+            }
+            DeclaredKind::Computed(expression) if is_proctime(expression) => {
+                (clock_type(), false, ColumnKind::Proctime)
+            }
+            DeclaredKind::Computed(expression) => {
+                let bound = expressions
+                    .plan(expression)
+                    .and_then(|planned| expressions.bind(&planned))
+                    .map_err(|fault| fault.or_at(declared.name.span.start))?;
+                (bound.data_type, true, ColumnKind::Computed(bound.expr))
+            }
+        };
+        let name = declared.name.value.clone();
+        columns.push(TableColumn { name, data_type, nullable, kind });
+    }
+    Ok(columns)
+}
+
+fn position(columns: &[TableColumn], name: &Ident) -> Option<usize> {
+    columns.iter().position(|column| column.name == name.value)
+}
+
+fn unknown_column(name: &Ident, columns: &[TableColumn]) -> Fault {
+    let hint = did_you_mean(&name.value, columns.iter().map(|column| column.name.as_str()));
+    Fault::span(name.span, format!("there is no column `{}`{hint}", name.value))
+}
+
+fn watermark(
+    name: &Ident,
+    expression: &Expr,
+    columns: &[TableColumn],
+    expressions: &ColumnExpressions,
+) -> Checked<Watermark> {
+    let fault = |message: String| Fault::span(name.span, message);
+    let index = position(columns, name).ok_or_else(|| unknown_column(name, columns))?;
+    let column = &columns[index];
+    let ColumnKind::Physical(rowtime) = column.kind else {
+        return Err(fault(format!(
+            "`{}` is computed; WATERMARK FOR takes a column of the record",
+            name.value
+        )));
+    };
+    if !matches!(column.data_type, DataType::Timestamp(..)) {
+        return Err(fault(format!(
+            "`{}` is {}; WATERMARK FOR takes a TIMESTAMP or TIMESTAMP_LTZ",
+            name.value,
+            type_name(&column.data_type)
+        )));
+    }
+    let planned = expressions.plan(expression)?;
+    let bound = expressions.bind(&planned)?;
+    if common_type(&bound.data_type, &column.data_type).is_none()
+        || columns_of(&bound.expr).is_empty()
+    {
+        return Err(fault(format!(
+            "the WATERMARK of `{}` is {}; write `{}` - INTERVAL '5' SECOND",
+            name.value,
+            type_name(&bound.data_type),
+            name.value
+        )));
+    }
+    let delay_ms = constant_delay(&planned, &name.value);
+    Ok(Watermark { column: rowtime, expression: bound.expr, delay_ms })
+}
+
+/// `rowtime` or `rowtime - INTERVAL constant`.
+fn constant_delay(planned: &datafusion_expr::Expr, rowtime: &str) -> Option<i64> {
+    use datafusion_common::ScalarValue;
+    use datafusion_expr::{BinaryExpr, Expr as Planned, Operator};
+    let is_rowtime =
+        |expr: &Planned| matches!(expr, Planned::Column(column) if column.name == rowtime);
+    match planned {
+        expr if is_rowtime(expr) => Some(0),
+        Planned::BinaryExpr(BinaryExpr { left, op: Operator::Minus, right })
+            if is_rowtime(left) =>
+        {
+            match right.as_ref() {
+                Planned::Literal(ScalarValue::IntervalMonthDayNano(Some(length)), _)
+                    if length.months == 0 && length.nanoseconds % 1_000_000 == 0 =>
+                {
+                    Some(i64::from(length.days) * 86_400_000 + length.nanoseconds / 1_000_000)
+                }
+                _ => None,
+            }
+        }
+        _ => None,
+    }
+}

@@ -1,0 +1,105 @@
+//! Flink's functions: a closed registry. A name that is not here does not resolve, whatever
+//! DataFusion has under it.
+//!
+//! Read: `registry` (how the planner sees a name) · `kernel` (access to arguments) · `string`,
+//! `regex`, `math`, `time`, `pattern` (dates as text), `conditional` · `aggregate`.
+
+mod aggregate;
+mod conditional;
+mod kernel;
+mod math;
+mod pattern;
+mod regex;
+mod registry;
+mod string;
+mod time;
+
+use arrow::datatypes::DataType;
+use chrono_tz::Tz;
+
+pub(super) use aggregate::{aggregate_of, aggregate_type};
+pub(super) use registry::{aggregate_udf, scalar_udf};
+pub(super) use string::bind_like;
+
+use super::eval::{Typed, fold};
+use super::types::type_name;
+
+/// Session settings that functions depend on.
+#[derive(Clone, Debug)]
+pub(super) struct BindOptions {
+    /// `table.local-time-zone`.
+    pub(super) time_zone: Tz,
+}
+
+/// A function of one row.
+pub(super) struct Scalar {
+    /// Flink's name, in upper case.
+    name: &'static str,
+    /// Fewest and most arguments.
+    arguments: (usize, usize),
+    /// Arguments to an expression with Flink's type; errors are in words for the user.
+    bind: fn(Vec<Typed>, &BindOptions) -> Result<Typed, String>,
+}
+
+/// Name under which a ROW's field is read; no user can write it.
+pub(super) const FIELD_FUNCTION: &str = "$FIELD";
+
+/// No bound on the number of arguments.
+const ANY: usize = usize::MAX;
+
+fn scalars() -> impl Iterator<Item = &'static Scalar> {
+    [string::SCALARS, regex::SCALARS, math::SCALARS, time::SCALARS, conditional::SCALARS]
+        .into_iter()
+        .flatten()
+}
+
+fn find(name: &str) -> Option<&'static Scalar> {
+    scalars().find(|scalar| scalar.name.eq_ignore_ascii_case(name))
+}
+
+/// True for a function of one row.
+pub(super) fn is_scalar(name: &str) -> bool {
+    find(name).is_some()
+}
+
+/// True for COUNT, SUM, MIN, MAX and AVG.
+pub(super) fn is_aggregate(name: &str) -> bool {
+    aggregate_of(name).is_some()
+}
+
+/// Every name a user can write.
+pub(super) fn names() -> impl Iterator<Item = &'static str> {
+    scalars()
+        .map(|scalar| scalar.name)
+        .filter(|name| !name.starts_with('$'))
+        .chain(aggregate::NAMES.iter().map(|(name, _)| *name))
+}
+
+/// The call of `name` with bound arguments.
+///
+/// # Errors
+/// In words for the user: wrong number or type of arguments.
+pub(super) fn bind(
+    name: &str,
+    arguments: Vec<Typed>,
+    options: &BindOptions,
+) -> Result<Typed, String> {
+    let scalar = find(name).ok_or_else(|| format!("the function {name} is not supported"))?;
+    let (fewest, most) = scalar.arguments;
+    if !(fewest..=most).contains(&arguments.len()) {
+        let expected = match (fewest, most) {
+            (fewest, most) if fewest == most => fewest.to_string(),
+            (fewest, ANY) => format!("{fewest} or more"),
+            (fewest, most) => format!("{fewest} to {most}"),
+        };
+        return Err(format!("{} takes {expected} arguments, not {}", scalar.name, arguments.len()));
+    }
+    (scalar.bind)(arguments, options)
+        .map(fold)
+        .map_err(|message| format!("{}: {message}", scalar.name))
+}
+
+/// The message for an argument of the wrong type.
+fn wrong_argument(position: usize, expected: &str, given: &DataType) -> String {
+    format!("argument {position} is {}, not {expected}; CAST it", type_name(given))
+}

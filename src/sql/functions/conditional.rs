@@ -1,0 +1,187 @@
+//! Functions that choose, and functions of arrays and rows.
+
+use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, Datum, ListArray};
+use arrow::buffer::OffsetBuffer;
+use arrow::compute::kernels::cmp::{gt, lt};
+use arrow::compute::kernels::zip::zip;
+use arrow::datatypes::{DataType, Field};
+use arrow::error::ArrowError;
+use datafusion_expr::Operator;
+use std::sync::Arc;
+
+use super::super::bind::case_of;
+use super::super::cast::cast;
+use super::super::eval::{Coalesce, Kernel, Physical, Typed};
+use super::super::operators::compare;
+use super::super::types::{SqlType, common_type, list_of, type_name};
+use super::kernel::call;
+use super::{ANY, BindOptions, FIELD_FUNCTION, Scalar, wrong_argument};
+
+type Bound = Result<Typed, String>;
+
+pub(super) const SCALARS: &[Scalar] = &[
+    Scalar { name: "COALESCE", arguments: (1, ANY), bind: coalesce },
+    Scalar { name: "IFNULL", arguments: (2, 2), bind: coalesce },
+    Scalar { name: "NULLIF", arguments: (2, 2), bind: null_if },
+    Scalar { name: "IF", arguments: (3, 3), bind: if_else },
+    Scalar { name: "GREATEST", arguments: (1, ANY), bind: greatest },
+    Scalar { name: "LEAST", arguments: (1, ANY), bind: least },
+    Scalar { name: "ARRAY", arguments: (1, ANY), bind: array },
+    Scalar { name: "CARDINALITY", arguments: (1, 1), bind: cardinality },
+    Scalar { name: FIELD_FUNCTION, arguments: (2, ANY), bind: field },
+];
+
+/// All arguments as their common type.
+fn unified(
+    arguments: Vec<Typed>,
+    options: &BindOptions,
+) -> Result<(Vec<Physical>, DataType), String> {
+    let mut common = DataType::Null;
+    for argument in &arguments {
+        common = common_type(&common, &argument.data_type).ok_or_else(|| {
+            format!(
+                "{} and {} have no common type; CAST one of them",
+                type_name(&common),
+                type_name(&argument.data_type)
+            )
+        })?;
+    }
+    let to = SqlType::plain(common.clone());
+    let expressions = arguments
+        .into_iter()
+        .map(|argument| cast(argument, &to, false, options).map(|typed| typed.expr))
+        .collect::<Result<Vec<_>, _>>()?;
+    Ok((expressions, common))
+}
+
+fn coalesce(arguments: Vec<Typed>, options: &BindOptions) -> Bound {
+    let (operands, data_type) = unified(arguments, options)?;
+    if data_type == DataType::Null {
+        return Err("every argument is NULL; CAST one of them".into());
+    }
+    Ok(Typed::new(Arc::new(Coalesce::new(operands, data_type.clone())), data_type))
+}
+
+/// The first argument, or NULL when it equals the second.
+fn null_if(mut arguments: Vec<Typed>, options: &BindOptions) -> Bound {
+    let other = arguments.pop().expect("the registry counted two");
+    let value = arguments.pop().expect("the registry counted two");
+    let equal = compare(Operator::Eq, value.clone(), other, options)?;
+    let null = Typed::constant(datafusion_common::ScalarValue::Null);
+    case_of(vec![equal.expr], vec![null, value], true, options)
+}
+
+fn if_else(mut arguments: Vec<Typed>, options: &BindOptions) -> Bound {
+    let condition = arguments.remove(0);
+    if condition.data_type != DataType::Boolean {
+        return Err(wrong_argument(1, "BOOLEAN", &condition.data_type));
+    }
+    case_of(vec![condition.expr], arguments, true, options)
+}
+
+fn greatest(arguments: Vec<Typed>, options: &BindOptions) -> Bound {
+    extreme("GREATEST", arguments, options, gt)
+}
+
+fn least(arguments: Vec<Typed>, options: &BindOptions) -> Bound {
+    extreme("LEAST", arguments, options, lt)
+}
+
+/// NULL when any argument is.
+fn extreme(
+    name: &str,
+    arguments: Vec<Typed>,
+    options: &BindOptions,
+    better: fn(&dyn Datum, &dyn Datum) -> Result<BooleanArray, ArrowError>,
+) -> Bound {
+    let (expressions, data_type) = unified(arguments, options)?;
+    if matches!(
+        data_type,
+        DataType::List(_) | DataType::Struct(_) | DataType::Map(..) | DataType::Null
+    ) {
+        return Err(format!("{} cannot be ordered", type_name(&data_type)));
+    }
+    let kernel: Kernel = Arc::new(move |values, rows| {
+        let mut best = values[0].clone().into_array(rows)?;
+        for value in &values[1..] {
+            let next = value.clone().into_array(rows)?;
+            let keep = better(&best, &next)?;
+            let chosen = zip(&keep, &best, &next)?;
+            // A NULL comparison chose `next`; NULL on either side must win.
+            let missing = arrow::compute::is_null(&best)?;
+            best = zip(&missing, &best, &chosen)?;
+        }
+        Ok(best)
+    });
+    Ok(call(name, expressions, data_type, kernel))
+}
+
+/// `ARRAY[a, b]`.
+fn array(arguments: Vec<Typed>, options: &BindOptions) -> Bound {
+    let count = arguments.len();
+    let (expressions, element) = unified(arguments, options)?;
+    let list = list_of(element.clone());
+    let kernel: Kernel = Arc::new(move |values, rows| {
+        let columns = values
+            .iter()
+            .map(|value| value.clone().into_array(rows))
+            .collect::<datafusion_common::Result<Vec<ArrayRef>>>()?;
+        let sources: Vec<&dyn Array> = columns.iter().map(AsRef::as_ref).collect();
+        let order: Vec<(usize, usize)> =
+            (0..rows).flat_map(|row| (0..count).map(move |column| (column, row))).collect();
+        let elements = arrow::compute::interleave(&sources, &order)?;
+        let field = Arc::new(Field::new_list_field(element.clone(), true));
+        let offsets = OffsetBuffer::from_lengths(std::iter::repeat_n(count, rows));
+        Ok(Arc::new(ListArray::try_new(field, offsets, elements, None)?))
+    });
+    Ok(call("ARRAY", expressions, list, kernel))
+}
+
+fn cardinality(arguments: Vec<Typed>, _: &BindOptions) -> Bound {
+    let given = &arguments[0];
+    if !matches!(given.data_type, DataType::List(_)) {
+        return Err(wrong_argument(1, "an ARRAY", &given.data_type));
+    }
+    let kernel: Kernel = Arc::new(|values, rows| {
+        let array = values[0].clone().into_array(rows)?;
+        let list = array.as_list::<i32>();
+        let lengths: arrow::array::Int32Array =
+            (0..rows).map(|row| list.is_valid(row).then(|| list.value_length(row))).collect();
+        Ok(Arc::new(lengths))
+    });
+    Ok(call("CARDINALITY", vec![Arc::clone(&given.expr)], DataType::Int32, kernel))
+}
+
+/// A field of a ROW, by one or more names.
+fn field(arguments: Vec<Typed>, _: &BindOptions) -> Bound {
+    let mut names = arguments.into_iter();
+    let mut current = names.next().expect("the registry counted two");
+    for name in names {
+        let name = name.literal_text().expect("the planner gives field names").to_string();
+        current = one_field(current, &name)?;
+    }
+    Ok(current)
+}
+
+fn one_field(row: Typed, name: &str) -> Bound {
+    let DataType::Struct(fields) = &row.data_type else {
+        return Err(format!("{} has no fields", type_name(&row.data_type)));
+    };
+    let Some((index, found)) = fields.find(name) else {
+        let hint = super::super::error::did_you_mean(
+            name,
+            fields.iter().map(|field| field.name().as_str()),
+        );
+        return Err(format!("the ROW has no field `{name}`{hint}"));
+    };
+    let data_type = found.data_type().clone();
+    let kernel: Kernel = Arc::new(move |values, rows| {
+        let array = values[0].clone().into_array(rows)?;
+        let row = array.as_struct();
+        let column = row.column(index);
+        // A field of a NULL row is NULL.
+        let nulls = arrow::buffer::NullBuffer::union(row.nulls(), column.nulls());
+        Ok(arrow::array::make_array(column.to_data().into_builder().nulls(nulls).build()?))
+    });
+    Ok(call(&format!("{{}}.{name}"), vec![row.expr], data_type, kernel))
+}

@@ -1,0 +1,325 @@
+//! DataFusion's SQL planner, set up as Flink's: names as written, our functions, our types.
+//!
+//! Out: a `LogicalPlan` whose structure and name resolution are used, and whose types are not.
+
+use arrow::datatypes::{DataType, Field, FieldRef, SchemaRef};
+use datafusion_common::config::ConfigOptions;
+use datafusion_common::{
+    DFSchema, DataFusionError, Result as PlanResult, ScalarValue, SchemaError, TableReference,
+};
+use datafusion_expr::expr::ScalarFunction;
+use datafusion_expr::planner::{
+    ContextProvider, ExprPlanner, PlannerResult, RelationPlanner, TypePlanner,
+};
+use datafusion_expr::{
+    AggregateUDF, Expr, HigherOrderUDF, LogicalPlan, ScalarUDF, TableSource, WindowUDF,
+};
+use datafusion_sql::planner::{NullOrdering, ParserOptions, PlannerContext, SqlToRel};
+use sqlparser::ast;
+use sqlparser::tokenizer::Location;
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use super::TableRole;
+use super::catalog::Catalog;
+use super::error::{Checked, Fault, did_you_mean};
+use super::functions;
+use super::refuse::{check_expression, check_query};
+use super::relations::FlinkRelations;
+use super::rewrite::{recognise_unnest, rewrite_expression, rewrite_query};
+use super::types::SqlType;
+
+/// Plans queries over one catalog.
+pub(super) struct Planner<'a> {
+    catalog: &'a Catalog,
+    config: ConfigOptions,
+    relations: Vec<Arc<dyn RelationPlanner>>,
+    expressions: Vec<Arc<dyn ExprPlanner>>,
+    types: Arc<dyn TypePlanner>,
+}
+
+impl<'a> Planner<'a> {
+    /// A planner over `catalog`.
+    pub(super) fn new(catalog: &'a Catalog) -> Planner<'a> {
+        Planner {
+            catalog,
+            config: ConfigOptions::default(),
+            relations: vec![Arc::new(FlinkRelations)],
+            expressions: vec![Arc::new(FlinkExpressions)],
+            types: Arc::new(FlinkTypes),
+        }
+    }
+
+    /// The plan of a query, after what is not supported has been refused.
+    pub(super) fn plan_query(&self, mut query: Box<ast::Query>) -> Checked<LogicalPlan> {
+        recognise_unnest(&mut query);
+        check_query(&query)?;
+        rewrite_query(&mut query)?;
+        SqlToRel::new_with_options(self, parser_options())
+            .sql_statement_to_plan(ast::Statement::Query(query))
+            .map_err(planner_fault)
+    }
+
+    /// An expression over `schema`.
+    pub(super) fn plan_expression(
+        &self,
+        mut expression: ast::Expr,
+        schema: &DFSchema,
+    ) -> Checked<Expr> {
+        check_expression(&expression)?;
+        rewrite_expression(&mut expression)?;
+        SqlToRel::new_with_options(self, parser_options())
+            .sql_to_expr(expression, schema, &mut PlannerContext::new())
+            .map_err(planner_fault)
+    }
+}
+
+fn parser_options() -> ParserOptions {
+    ParserOptions::new()
+        .with_parse_float_as_decimal(true)
+        .with_enable_ident_normalization(false)
+        .with_map_string_types_to_utf8view(false)
+        .with_collect_spans(true)
+        .with_default_null_ordering(NullOrdering::NullsMin)
+}
+
+/// A table as DataFusion sees it.
+#[derive(Debug)]
+pub(super) struct TableHandle {
+    schema: SchemaRef,
+}
+
+impl TableSource for TableHandle {
+    fn schema(&self) -> SchemaRef {
+        Arc::clone(&self.schema)
+    }
+}
+
+/// A view as DataFusion sees it: a plan to put in its place.
+#[derive(Debug)]
+struct ViewHandle {
+    plan: Arc<LogicalPlan>,
+}
+
+impl TableSource for ViewHandle {
+    fn schema(&self) -> SchemaRef {
+        Arc::clone(self.plan.schema().inner())
+    }
+
+    fn get_logical_plan(&'_ self) -> Option<Cow<'_, LogicalPlan>> {
+        Some(Cow::Borrowed(&self.plan))
+    }
+}
+
+impl ContextProvider for Planner<'_> {
+    fn get_table_source(&self, reference: TableReference) -> PlanResult<Arc<dyn TableSource>> {
+        let name = reference.table();
+        let home = matches!(reference.schema(), None | Some("default_database"));
+        if let Some(view) = self.catalog.views.get(name)
+            && home
+        {
+            return Ok(Arc::new(ViewHandle { plan: Arc::clone(view) }));
+        }
+        let table = self.catalog.tables.get(name).filter(|_| home);
+        let table = table
+            .ok_or_else(|| DataFusionError::Plan(self.catalog.unknown(&reference.to_string())))?;
+        if table.role == Some(TableRole::Sink) {
+            let message = format!("`{name}` is a sink and cannot be read; declare a source");
+            return Err(DataFusionError::Plan(message));
+        }
+        Ok(Arc::new(TableHandle { schema: table.full_schema() }))
+    }
+
+    fn get_expr_planners(&self) -> &[Arc<dyn ExprPlanner>] {
+        &self.expressions
+    }
+
+    fn get_relation_planners(&self) -> &[Arc<dyn RelationPlanner>] {
+        &self.relations
+    }
+
+    fn get_type_planner(&self) -> Option<Arc<dyn TypePlanner>> {
+        Some(Arc::clone(&self.types))
+    }
+
+    fn get_function_meta(&self, name: &str) -> Option<Arc<ScalarUDF>> {
+        functions::scalar_udf(name)
+    }
+
+    fn get_higher_order_meta(&self, _: &str) -> Option<Arc<HigherOrderUDF>> {
+        None
+    }
+
+    fn get_aggregate_meta(&self, name: &str) -> Option<Arc<AggregateUDF>> {
+        functions::aggregate_udf(name)
+    }
+
+    fn get_window_meta(&self, _: &str) -> Option<Arc<WindowUDF>> {
+        None
+    }
+
+    fn get_variable_type(&self, _: &[String]) -> Option<DataType> {
+        None
+    }
+
+    fn options(&self) -> &ConfigOptions {
+        &self.config
+    }
+
+    fn udf_names(&self) -> Vec<String> {
+        functions::names().map(ToString::to_string).collect()
+    }
+
+    fn higher_order_function_names(&self) -> Vec<String> {
+        Vec::new()
+    }
+
+    fn udaf_names(&self) -> Vec<String> {
+        Vec::new()
+    }
+
+    fn udwf_names(&self) -> Vec<String> {
+        Vec::new()
+    }
+}
+
+/// Types of CAST, with the bounds of CHAR and VARCHAR.
+#[derive(Debug)]
+struct FlinkTypes;
+
+impl TypePlanner for FlinkTypes {
+    fn plan_type_field(&self, given: &ast::DataType) -> PlanResult<Option<FieldRef>> {
+        let sql_type = SqlType::of_ast(given).map_err(DataFusionError::Plan)?;
+        Ok(Some(Arc::new(sql_type.to_field())))
+    }
+}
+
+/// `column.field` of a ROW.
+#[derive(Debug)]
+struct FlinkExpressions;
+
+impl ExprPlanner for FlinkExpressions {
+    fn plan_compound_identifier(
+        &self,
+        field: &Field,
+        qualifier: Option<&TableReference>,
+        nested: &[String],
+    ) -> PlanResult<PlannerResult<Vec<Expr>>> {
+        let column = Expr::Column(datafusion_common::Column::new(qualifier.cloned(), field.name()));
+        let function =
+            functions::scalar_udf(functions::FIELD_FUNCTION).expect("field access is registered");
+        let names = nested.iter().map(|name| Expr::Literal(ScalarValue::from(name.as_str()), None));
+        let arguments = std::iter::once(column).chain(names).collect();
+        Ok(PlannerResult::Planned(Expr::ScalarFunction(ScalarFunction::new_udf(
+            function, arguments,
+        ))))
+    }
+}
+
+/// DataFusion's error in our words, with its place.
+pub(super) fn planner_fault(error: DataFusionError) -> Fault {
+    match error {
+        DataFusionError::Diagnostic(diagnostic, inner) => {
+            let inner = planner_fault(*inner);
+            let location = diagnostic
+                .span
+                .map(|span| Location { line: span.start.line, column: span.start.column });
+            let message = match inner.message.starts_with("Column in ") {
+                true => ungrouped(&diagnostic.message),
+                false => inner.message,
+            };
+            Fault { location: location.or(inner.location), message }
+        }
+        DataFusionError::Context(_, inner) => planner_fault(*inner),
+        DataFusionError::Collection(errors) => errors
+            .into_iter()
+            .next()
+            .map_or_else(|| Fault::anywhere("the query cannot be planned"), planner_fault),
+        DataFusionError::SchemaError(error, _) => schema_fault(&error),
+        DataFusionError::Plan(message)
+        | DataFusionError::NotImplemented(message)
+        | DataFusionError::Execution(message)
+        | DataFusionError::Internal(message) => Fault::anywhere(first_line(&message)),
+        other => Fault::anywhere(first_line(&other.strip_backtrace())),
+    }
+}
+
+/// DataFusion's message on one line; what it says in its own types is said in Flink's.
+fn first_line(message: &str) -> String {
+    let line = message.lines().next().unwrap_or_default();
+    match line.strip_prefix("Cannot create filter with non-boolean predicate ") {
+        Some(rest) => {
+            let predicate = rest.split(" returning ").next().unwrap_or(rest);
+            format!(
+                "WHERE and HAVING take a BOOLEAN, and {predicate} is not; compare it with something"
+            )
+        }
+        None => operands(line).unwrap_or_else(|| line.to_string()),
+    }
+}
+
+/// `'t.x' must appear in GROUP BY clause …` in our words.
+fn ungrouped(message: &str) -> String {
+    let column = message.split('\'').nth(1).unwrap_or_default();
+    let column = column.rsplit('.').next().unwrap_or_default();
+    format!("`{column}` is neither in GROUP BY nor inside an aggregate; add it to GROUP BY")
+}
+
+/// DataFusion's refusals of operand types.
+fn operands(line: &str) -> Option<String> {
+    const ARITHMETIC: &str = "Cannot coerce arithmetic expression ";
+    const COMPARISON: &str = "Cannot infer common argument type for comparison operation ";
+    let (rest, verdict) = match line.strip_prefix(ARITHMETIC) {
+        Some(rest) => (rest, "is not defined; CAST one side"),
+        None => {
+            (line.strip_prefix(COMPARISON)?, "compares different kinds of things; CAST one of them")
+        }
+    };
+    let expression = rest.split(" to valid types").next().unwrap_or(rest);
+    let words: Vec<&str> = expression.split(' ').map(flink_name).collect();
+    Some(format!("{} {verdict}", words.join(" ")))
+}
+
+/// Flink's name for a type as DataFusion prints it.
+fn flink_name(word: &str) -> &str {
+    match word {
+        "Utf8" => "STRING",
+        "Int8" => "TINYINT",
+        "Int16" => "SMALLINT",
+        "Int32" => "INT",
+        "Int64" => "BIGINT",
+        "Float32" => "FLOAT",
+        "Float64" => "DOUBLE",
+        "Boolean" => "BOOLEAN",
+        "Binary" => "BYTES",
+        "Date32" => "DATE",
+        "Timestamp(ms)" | "Timestamp(Millisecond," => "TIMESTAMP(3)",
+        "Timestamp(µs)" => "TIMESTAMP(6)",
+        "Interval(MonthDayNano)" => "INTERVAL",
+        other => other,
+    }
+}
+
+fn schema_fault(error: &SchemaError) -> Fault {
+    let at = |column: &datafusion_common::Column, message: String| {
+        let place = column.spans.first();
+        let location =
+            place.map(|span| Location { line: span.start.line, column: span.start.column });
+        Fault { location, message }
+    };
+    match error {
+        SchemaError::FieldNotFound { field, valid_fields } => {
+            let names = valid_fields.iter().map(|column| column.name.as_str());
+            let hint = did_you_mean(&field.name, names);
+            at(field, format!("there is no column `{}`{hint}", field.name))
+        }
+        SchemaError::AmbiguousReference { field } => at(
+            field,
+            format!("the column `{}` is in several tables; write table.{}", field.name, field.name),
+        ),
+        SchemaError::DuplicateQualifiedField { name, .. }
+        | SchemaError::DuplicateUnqualifiedField { name } => Fault::anywhere(format!(
+            "two columns are named `{name}`; give one another name with AS"
+        )),
+    }
+}

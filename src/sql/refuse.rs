@@ -1,0 +1,456 @@
+//! What is not supported is refused here, on the syntax tree, by name and place.
+//!
+//! A closed list: each clause and expression that is not known to be planned correctly is an error.
+//! The planner ignores some clauses without a word (hints, `FOR SYSTEM_TIME`, ORDER BY in a
+//! subquery); none of them gets past this file.
+
+use sqlparser::ast::{
+    Distinct, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, GroupByExpr, Join,
+    JoinConstraint, JoinOperator, Query, Select, SelectFlavor, SelectItem, SetExpr, SetOperator,
+    SetQuantifier, Spanned, TableFactor, UnaryOperator, Value, Visit, Visitor,
+    WildcardAdditionalOptions,
+};
+use sqlparser::tokenizer::{Location, Span};
+use std::ops::ControlFlow;
+
+use super::error::{Checked, Fault};
+use super::functions;
+use crate::limits::SQL_EXPRESSION_DEPTH_MAX;
+
+/// Table functions that assign windows.
+pub(super) const WINDOW_FUNCTIONS: [&str; 2] = ["TUMBLE", "HOP"];
+
+/// Refuses what a query uses and the engine does not do.
+pub(super) fn check_query(query: &Query) -> Checked<()> {
+    run(query)
+}
+
+/// The same for an expression of a column list.
+pub(super) fn check_expression(expression: &Expr) -> Checked<()> {
+    run(expression)
+}
+
+fn run(tree: &impl Visit) -> Checked<()> {
+    let mut checker = Checker { window_parts: Vec::new(), depth: 0, last: None };
+    match tree.visit(&mut checker) {
+        ControlFlow::Break(fault) => Err(match checker.last {
+            Some(last) => fault.or_at(last),
+            None => fault,
+        }),
+        ControlFlow::Continue(()) => Ok(()),
+    }
+}
+
+struct Checker {
+    /// Addresses of expressions that are arguments of a window function, and so may be `TABLE t`.
+    window_parts: Vec<*const Expr>,
+    depth: usize,
+    /// Last place that was known, for faults without one.
+    last: Option<Location>,
+}
+
+fn refuse(span: Span, message: impl Into<String>) -> ControlFlow<Fault> {
+    ControlFlow::Break(Fault::span(span, message))
+}
+
+/// Refuses when `present`.
+fn unless(present: bool, span: Span, name: &str) -> ControlFlow<Fault> {
+    if present {
+        refuse(span, format!("{name} is not supported"))
+    } else {
+        ControlFlow::Continue(())
+    }
+}
+
+impl Visitor for Checker {
+    type Break = Fault;
+
+    fn pre_visit_query(&mut self, query: &Query) -> ControlFlow<Fault> {
+        self.note(query.span());
+        let Query {
+            with,
+            body,
+            order_by,
+            limit_clause,
+            fetch,
+            locks,
+            for_clause,
+            settings,
+            format_clause,
+            pipe_operators,
+        } = query;
+        if let Some(with) = with {
+            unless(with.recursive, with.span(), "WITH RECURSIVE")?;
+        }
+        if let Some(order_by) = order_by {
+            refuse(order_by.span(), "ORDER BY is not supported; a stream has no end to sort at")?;
+        }
+        if let Some(limit) = limit_clause {
+            refuse(limit.span(), "LIMIT and OFFSET are not supported; a stream has no first rows")?;
+        }
+        if let Some(fetch) = fetch {
+            refuse(fetch.span(), "FETCH is not supported; a stream has no first rows")?;
+        }
+        let other = !locks.is_empty()
+            || for_clause.is_some()
+            || settings.is_some()
+            || format_clause.is_some()
+            || !pipe_operators.is_empty();
+        unless(other, query.span(), "this clause at the end of a query")?;
+        check_body(body)
+    }
+
+    fn pre_visit_select(&mut self, select: &Select) -> ControlFlow<Fault> {
+        self.note(select.span());
+        check_select(select)
+    }
+
+    fn pre_visit_table_factor(&mut self, factor: &TableFactor) -> ControlFlow<Fault> {
+        self.note(factor.span());
+        check_table_factor(factor)?;
+        if let TableFactor::TableFunction { expr, .. } = factor {
+            self.allow_window_parts(expr)?;
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<Fault> {
+        self.note(expr.span());
+        self.depth += 1;
+        if self.depth > SQL_EXPRESSION_DEPTH_MAX {
+            let message = format!("an expression is nested deeper than {SQL_EXPRESSION_DEPTH_MAX}");
+            return refuse(expr.span(), message);
+        }
+        if self.window_parts.iter().any(|&part| std::ptr::eq(part, expr)) {
+            return ControlFlow::Continue(());
+        }
+        check_expr(expr)
+    }
+
+    fn post_visit_expr(&mut self, _expr: &Expr) -> ControlFlow<Fault> {
+        self.depth -= 1;
+        ControlFlow::Continue(())
+    }
+}
+
+impl Checker {
+    fn note(&mut self, span: Span) {
+        if span.start.line > 0 {
+            self.last = Some(span.start);
+        }
+    }
+
+    /// `TUMBLE(TABLE t, DESCRIPTOR(ts), …)`: the call, its table and its descriptor are no ordinary
+    /// expressions.
+    fn allow_window_parts(&mut self, expr: &Expr) -> ControlFlow<Fault> {
+        let Expr::Function(function) = expr else {
+            return refuse(expr.span(), "TABLE(…) takes a window function: TUMBLE or HOP");
+        };
+        let name = function.name.to_string();
+        if !WINDOW_FUNCTIONS.iter().any(|known| known.eq_ignore_ascii_case(&name)) {
+            let hint = super::error::did_you_mean(&name, WINDOW_FUNCTIONS);
+            let message =
+                format!("the table function {name} is not supported; TUMBLE and HOP are{hint}");
+            return refuse(function.name.span(), message);
+        }
+        self.window_parts.push(expr);
+        for (_, argument) in window_arguments(function) {
+            let descriptor = matches!(argument, Expr::Function(inner)
+                if inner.name.to_string().eq_ignore_ascii_case("DESCRIPTOR"));
+            if descriptor || matches!(argument, Expr::Subquery(_)) {
+                self.window_parts.push(argument);
+            }
+        }
+        ControlFlow::Continue(())
+    }
+}
+
+/// Arguments of a window function, with their names where given.
+pub(super) fn window_arguments(function: &Function) -> Vec<(Option<&str>, &Expr)> {
+    let FunctionArguments::List(list) = &function.args else { return Vec::new() };
+    let mut arguments = Vec::new();
+    for argument in &list.args {
+        match argument {
+            FunctionArg::Named { name, arg: FunctionArgExpr::Expr(expr), .. } => {
+                arguments.push((Some(name.value.as_str()), expr));
+            }
+            FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) => arguments.push((None, expr)),
+            _ => {}
+        }
+    }
+    arguments
+}
+
+fn check_body(body: &SetExpr) -> ControlFlow<Fault> {
+    match body {
+        SetExpr::Select(_) | SetExpr::Query(_) => ControlFlow::Continue(()),
+        SetExpr::SetOperation { left, op, set_quantifier, right } => {
+            if *op != SetOperator::Union {
+                return refuse(right.span(), format!("{op} is not supported; UNION ALL is"));
+            }
+            if *set_quantifier != SetQuantifier::All {
+                let message =
+                    "UNION without ALL removes duplicates, which is not supported; write UNION ALL";
+                return refuse(right.span(), message);
+            }
+            check_body(left)?;
+            check_body(right)
+        }
+        SetExpr::Values(values) => refuse(values.span(), "VALUES is not supported"),
+        other => refuse(other.span(), "this is not supported as a query"),
+    }
+}
+
+fn check_select(select: &Select) -> ControlFlow<Fault> {
+    let span = select.span();
+    match &select.distinct {
+        Some(Distinct::Distinct | Distinct::On(_)) => {
+            let message = "SELECT DISTINCT is not supported: its result would have to be updated";
+            refuse(span, message)?;
+        }
+        Some(Distinct::All) | None => {}
+    }
+    let foreign = !select.optimizer_hints.is_empty()
+        || select.select_modifiers.is_some()
+        || select.top.is_some()
+        || select.exclude.is_some()
+        || select.into.is_some()
+        || !select.lateral_views.is_empty()
+        || select.prewhere.is_some()
+        || !select.connect_by.is_empty()
+        || !select.cluster_by.is_empty()
+        || !select.distribute_by.is_empty()
+        || !select.sort_by.is_empty()
+        || select.value_table_mode.is_some()
+        || select.flavor != SelectFlavor::Standard;
+    unless(foreign, span, "a clause of this SELECT")?;
+    if let Some(window) = select.named_window.first() {
+        unless(true, window.0.span, "WINDOW")?;
+    }
+    if let Some(qualify) = &select.qualify {
+        unless(true, qualify.span(), "QUALIFY")?;
+    }
+    if select.from.is_empty() {
+        refuse(span, "SELECT without FROM is not supported")?;
+    }
+    select.projection.iter().try_for_each(check_item)?;
+    check_from(select)?;
+    check_group_by(&select.group_by, span)
+}
+
+fn check_item(item: &SelectItem) -> ControlFlow<Fault> {
+    match item {
+        SelectItem::UnnamedExpr(_) | SelectItem::ExprWithAlias { .. } => ControlFlow::Continue(()),
+        SelectItem::QualifiedWildcard(_, options) | SelectItem::Wildcard(options) => {
+            let WildcardAdditionalOptions {
+                wildcard_token: _,
+                opt_ilike,
+                opt_exclude,
+                opt_except,
+                opt_replace,
+                opt_rename,
+                opt_alias,
+            } = options;
+            let any = opt_ilike.is_some()
+                || opt_exclude.is_some()
+                || opt_except.is_some()
+                || opt_replace.is_some()
+                || opt_rename.is_some()
+                || opt_alias.is_some();
+            unless(any, item.span(), "what follows `*`")
+        }
+        SelectItem::ExprWithAliases { expr, .. } => unless(true, expr.span(), "a list of aliases"),
+    }
+}
+
+/// One table, and behind it any number of UNNEST.
+fn check_from(select: &Select) -> ControlFlow<Fault> {
+    let unnests = |factor: &TableFactor| matches!(factor, TableFactor::UNNEST { .. });
+    for (index, table) in select.from.iter().enumerate() {
+        if index > 0 && !unnests(&table.relation) {
+            let message = "a join of tables (here by a comma) is not supported";
+            refuse(table.relation.span(), message)?;
+        }
+        for join in &table.joins {
+            check_join(join)?;
+        }
+    }
+    ControlFlow::Continue(())
+}
+
+fn check_join(join: &Join) -> ControlFlow<Fault> {
+    let span = join.relation.span();
+    let name = match &join.join_operator {
+        JoinOperator::CrossJoin(JoinConstraint::None)
+            if matches!(join.relation, TableFactor::UNNEST { .. }) && !join.global =>
+        {
+            return ControlFlow::Continue(());
+        }
+        JoinOperator::CrossJoin(_) => "CROSS JOIN (but with UNNEST)",
+        JoinOperator::Join(_) | JoinOperator::Inner(_) => "JOIN",
+        JoinOperator::Left(_) | JoinOperator::LeftOuter(_) => "LEFT JOIN",
+        JoinOperator::Right(_) | JoinOperator::RightOuter(_) => "RIGHT JOIN",
+        JoinOperator::FullOuter(_) => "FULL JOIN",
+        _ => "this kind of join",
+    };
+    refuse(span, format!("{name} is not supported"))
+}
+
+fn check_group_by(group_by: &GroupByExpr, span: Span) -> ControlFlow<Fault> {
+    let GroupByExpr::Expressions(expressions, modifiers) = group_by else {
+        return refuse(span, "GROUP BY ALL is not supported; list the columns");
+    };
+    unless(!modifiers.is_empty(), span, "a modifier of GROUP BY")?;
+    for expression in expressions {
+        match expression {
+            Expr::Value(value) if matches!(value.value, Value::Number(..)) => {
+                refuse(value.span, "GROUP BY takes expressions, not positions of the SELECT list")?;
+            }
+            Expr::GroupingSets(_) | Expr::Cube(_) | Expr::Rollup(_) => {
+                refuse(expression.span(), "GROUPING SETS, CUBE and ROLLUP are not supported")?;
+            }
+            _ => {}
+        }
+    }
+    ControlFlow::Continue(())
+}
+
+fn check_table_factor(factor: &TableFactor) -> ControlFlow<Fault> {
+    let span = factor.span();
+    match factor {
+        TableFactor::Table {
+            name,
+            alias: _,
+            args,
+            with_hints,
+            version,
+            with_ordinality,
+            partitions,
+            json_path,
+            sample,
+            index_hints,
+        } => {
+            if args.is_some() {
+                let message = format!("a table function stands in TABLE(…): FROM TABLE({name}(…))");
+                return refuse(span, message);
+            }
+            unless(version.is_some(), span, "FOR SYSTEM_TIME AS OF")?;
+            let other = !with_hints.is_empty()
+                || *with_ordinality
+                || !partitions.is_empty()
+                || json_path.is_some()
+                || sample.is_some()
+                || !index_hints.is_empty();
+            unless(other, span, "what follows the table's name")
+        }
+        TableFactor::Derived { lateral, subquery: _, alias: _, sample } => {
+            unless(*lateral, span, "LATERAL")?;
+            unless(sample.is_some(), span, "TABLESAMPLE")
+        }
+        TableFactor::TableFunction { .. } => ControlFlow::Continue(()),
+        TableFactor::UNNEST {
+            array_exprs,
+            with_offset,
+            with_offset_alias,
+            with_ordinality,
+            ..
+        } => {
+            unless(array_exprs.len() != 1, span, "UNNEST of several arrays")?;
+            let ordinal = *with_offset || with_offset_alias.is_some() || *with_ordinality;
+            unless(ordinal, span, "UNNEST WITH ORDINALITY")
+        }
+        TableFactor::Function { .. } => unless(true, span, "LATERAL TABLE"),
+        TableFactor::NestedJoin { .. } => unless(true, span, "a join in parentheses"),
+        TableFactor::Pivot { .. } => unless(true, span, "PIVOT"),
+        TableFactor::Unpivot { .. } => unless(true, span, "UNPIVOT"),
+        TableFactor::MatchRecognize { .. } => unless(true, span, "MATCH_RECOGNIZE"),
+        _ => unless(true, span, "this kind of table"),
+    }
+}
+
+fn check_expr(expr: &Expr) -> ControlFlow<Fault> {
+    let span = expr.span();
+    match expr {
+        Expr::Identifier(_)
+        | Expr::CompoundIdentifier(_)
+        | Expr::IsFalse(_)
+        | Expr::IsNotFalse(_)
+        | Expr::IsTrue(_)
+        | Expr::IsNotTrue(_)
+        | Expr::IsNull(_)
+        | Expr::IsNotNull(_)
+        | Expr::IsUnknown(_)
+        | Expr::IsNotUnknown(_)
+        | Expr::IsDistinctFrom(..)
+        | Expr::IsNotDistinctFrom(..)
+        | Expr::InList { .. }
+        | Expr::Between { .. }
+        | Expr::Cast { array: false, format: None, .. }
+        | Expr::Extract { .. }
+        | Expr::Ceil { .. }
+        | Expr::Floor { .. }
+        | Expr::Position { .. }
+        | Expr::Substring { .. }
+        | Expr::Trim { .. }
+        | Expr::Nested(_)
+        | Expr::Value(_)
+        | Expr::TypedString(_)
+        | Expr::Case { .. }
+        | Expr::Interval(_)
+        | Expr::Array(_)
+        | Expr::BinaryOp { .. }
+        | Expr::Like { any: false, .. } => ControlFlow::Continue(()),
+        Expr::UnaryOp {
+            op: UnaryOperator::Plus | UnaryOperator::Minus | UnaryOperator::Not,
+            ..
+        } => ControlFlow::Continue(()),
+        Expr::Function(function) => check_function(function),
+        Expr::Subquery(_) => unless(true, span, "a subquery as a value"),
+        Expr::InSubquery { .. } => unless(true, span, "IN (SELECT …)"),
+        Expr::Exists { .. } => unless(true, span, "EXISTS"),
+        Expr::CompoundFieldAccess { .. } => unless(true, span, "access to an element by [ ]"),
+        Expr::ILike { .. } => unless(true, span, "ILIKE"),
+        Expr::SimilarTo { .. } => unless(true, span, "SIMILAR TO"),
+        Expr::Overlay { .. } => unless(true, span, "OVERLAY"),
+        Expr::AtTimeZone { .. } => unless(true, span, "AT TIME ZONE"),
+        _ => unless(true, span, "this expression"),
+    }
+}
+
+fn check_function(function: &Function) -> ControlFlow<Fault> {
+    let name = function.name.to_string().to_uppercase();
+    let span = function.name.span();
+    if function.over.is_some() {
+        return refuse(span, format!("{name} OVER (…) is not supported"));
+    }
+    if WINDOW_FUNCTIONS.contains(&name.as_str()) || name == "SESSION" || name == "CUMULATE" {
+        let message = format!(
+            "{name} as a group window is not supported; write FROM TABLE({name}(TABLE t, …)) and \
+             GROUP BY window_start, window_end"
+        );
+        return refuse(span, message);
+    }
+    let aggregate = functions::is_aggregate(&name);
+    if !aggregate && !functions::is_scalar(&name) {
+        let hint = super::error::did_you_mean(&name, functions::names());
+        return refuse(span, format!("the function {name} is not supported{hint}"));
+    }
+    unless(!aggregate && function.filter.is_some(), span, "FILTER on a function of one row")?;
+    let clauses = match &function.args {
+        FunctionArguments::List(list) => {
+            let distinct = !aggregate && list.duplicate_treatment.is_some();
+            unless(distinct, span, "DISTINCT in a function of one row")?;
+            let named = list.args.iter().any(|arg| !matches!(arg, FunctionArg::Unnamed(_)));
+            unless(named, span, "a named argument")?;
+            !list.clauses.is_empty()
+        }
+        FunctionArguments::Subquery(_) => true,
+        FunctionArguments::None => false,
+    };
+    let other = clauses
+        || function.null_treatment.is_some()
+        || !function.within_group.is_empty()
+        || function.parameters != FunctionArguments::None
+        || function.uses_odbc_syntax;
+    unless(other, span, "a clause of this function call")
+}

@@ -1,0 +1,376 @@
+//! Column types: Flink's names, Arrow's forms, and which of them convert without being asked.
+
+use arrow::datatypes::{DataType, Field, Fields, TimeUnit};
+use sqlparser::ast::{self, CharacterLength, ExactNumberInfo, TimezoneInfo};
+use std::collections::HashMap;
+use std::sync::Arc;
+
+/// Key of the field metadata that carries the bound of `CHAR(n)` and `VARCHAR(n)` into a cast.
+pub(super) const LENGTH_KEY: &str = "pelton.length";
+
+/// Greatest precision of a DECIMAL.
+pub(super) const DECIMAL_PRECISION_MAX: u8 = 38;
+
+/// TIMESTAMP_LTZ is kept in UTC.
+pub(super) const LOCAL_ZONE: &str = "UTC";
+
+/// A type as declared or cast to.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) struct SqlType {
+    /// Arrow's form.
+    pub(super) data_type: DataType,
+    /// Bound of a character type.
+    pub(super) length: Option<Length>,
+}
+
+/// What a cast to a character type does beyond making a string.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub(super) enum Length {
+    /// `VARCHAR(n)`: cut.
+    AtMost(usize),
+    /// `CHAR(n)`: cut or padded with spaces.
+    Exactly(usize),
+}
+
+impl SqlType {
+    /// A type without a bound.
+    pub(super) fn plain(data_type: DataType) -> SqlType {
+        SqlType { data_type, length: None }
+    }
+
+    fn character(length: Length) -> SqlType {
+        SqlType { data_type: DataType::Utf8, length: Some(length) }
+    }
+
+    /// The type as a field, so that it survives the planner.
+    pub(super) fn to_field(&self) -> Field {
+        let field = Field::new("", self.data_type.clone(), true);
+        match self.length {
+            None => field,
+            Some(length) => {
+                let text = match length {
+                    Length::AtMost(count) => format!("v{count}"),
+                    Length::Exactly(count) => format!("c{count}"),
+                };
+                field.with_metadata(HashMap::from([(LENGTH_KEY.to_string(), text)]))
+            }
+        }
+    }
+
+    /// The inverse of [`SqlType::to_field`].
+    pub(super) fn of_field(field: &Field) -> SqlType {
+        let length = field.metadata().get(LENGTH_KEY).and_then(|text| {
+            let count = text.get(1..)?.parse().ok()?;
+            Some(if text.starts_with('c') { Length::Exactly(count) } else { Length::AtMost(count) })
+        });
+        SqlType { data_type: field.data_type().clone(), length }
+    }
+
+    /// The type sqlparser read.
+    ///
+    /// # Errors
+    /// With a name Flink does not have, or a bound out of range.
+    pub(super) fn of_ast(given: &ast::DataType) -> Result<SqlType, String> {
+        use ast::DataType as Ast;
+        let plain = match given {
+            Ast::Boolean | Ast::Bool => DataType::Boolean,
+            Ast::TinyInt(None) => DataType::Int8,
+            Ast::SmallInt(None) => DataType::Int16,
+            Ast::Int(None) | Ast::Integer(None) => DataType::Int32,
+            Ast::BigInt(None) => DataType::Int64,
+            Ast::Float(ExactNumberInfo::None) => DataType::Float32,
+            Ast::Double(ExactNumberInfo::None) | Ast::DoublePrecision => DataType::Float64,
+            Ast::Decimal(info) | Ast::Numeric(info) | Ast::Dec(info) => decimal(info)?,
+            Ast::String(None) => DataType::Utf8,
+            Ast::Char(length) | Ast::Character(length) => {
+                return Ok(SqlType::character(Length::Exactly(characters(length.as_ref(), 1)?)));
+            }
+            Ast::Varchar(length) | Ast::CharacterVarying(length) | Ast::CharVarying(length) => {
+                return Ok(SqlType::character(Length::AtMost(characters(length.as_ref(), 1)?)));
+            }
+            Ast::Bytes(None) | Ast::Binary(_) | Ast::Varbinary(_) => DataType::Binary,
+            Ast::Date => DataType::Date32,
+            Ast::Time(precision, TimezoneInfo::None | TimezoneInfo::WithoutTimeZone) => {
+                time(precision.unwrap_or(0))?
+            }
+            Ast::Timestamp(precision, TimezoneInfo::None | TimezoneInfo::WithoutTimeZone) => {
+                timestamp(precision.unwrap_or(6), None)?
+            }
+            Ast::Array(ast::ArrayElemTypeDef::AngleBracket(element)) => {
+                list_of(SqlType::of_ast(element)?.data_type)
+            }
+            Ast::Custom(name, arguments) => return custom(&name.to_string(), arguments),
+            _ => return Err(unknown_type(&given.to_string())),
+        };
+        Ok(SqlType::plain(plain))
+    }
+}
+
+/// Types sqlparser knows nothing of.
+fn custom(name: &str, arguments: &[String]) -> Result<SqlType, String> {
+    if name.eq_ignore_ascii_case("TIMESTAMP_LTZ") {
+        let precision = match arguments {
+            [] => 6,
+            [text] => text.parse().map_err(|_| format!("{text} is not a precision"))?,
+            _ => return Err("TIMESTAMP_LTZ takes one precision".into()),
+        };
+        return Ok(SqlType::plain(timestamp(precision, Some(LOCAL_ZONE))?));
+    }
+    Err(unknown_type(name))
+}
+
+fn unknown_type(given: &str) -> String {
+    const NAMES: [&str; 18] = [
+        "BOOLEAN",
+        "TINYINT",
+        "SMALLINT",
+        "INT",
+        "BIGINT",
+        "FLOAT",
+        "DOUBLE",
+        "DECIMAL",
+        "STRING",
+        "CHAR",
+        "VARCHAR",
+        "BYTES",
+        "DATE",
+        "TIME",
+        "TIMESTAMP",
+        "TIMESTAMP_LTZ",
+        "ARRAY",
+        "ROW",
+    ];
+    let hint = super::error::did_you_mean(given, NAMES);
+    format!("the type {given} is not supported{hint}")
+}
+
+/// `TIMESTAMP(precision)`: milliseconds up to 3, microseconds up to 6, else nanoseconds.
+pub(super) fn timestamp(precision: u64, zone: Option<&str>) -> Result<DataType, String> {
+    let unit = match precision {
+        0..=3 => TimeUnit::Millisecond,
+        4..=6 => TimeUnit::Microsecond,
+        7..=9 => TimeUnit::Nanosecond,
+        _ => return Err(format!("a TIMESTAMP has a precision of 0 to 9, not {precision}")),
+    };
+    Ok(DataType::Timestamp(unit, zone.map(Arc::from)))
+}
+
+fn time(precision: u64) -> Result<DataType, String> {
+    match precision {
+        0..=3 => Ok(DataType::Time32(TimeUnit::Millisecond)),
+        _ => Err(format!("TIME has a precision of 0 to 3 here, not {precision}")),
+    }
+}
+
+fn decimal(info: &ExactNumberInfo) -> Result<DataType, String> {
+    let (precision, scale) = match *info {
+        ExactNumberInfo::None => (10, 0),
+        ExactNumberInfo::Precision(precision) => (precision, 0),
+        ExactNumberInfo::PrecisionAndScale(precision, scale) => (precision, scale),
+    };
+    let valid = (1..=u64::from(DECIMAL_PRECISION_MAX)).contains(&precision)
+        && u64::try_from(scale).is_ok_and(|scale| scale <= precision);
+    match (u8::try_from(precision), i8::try_from(scale)) {
+        (Ok(precision), Ok(scale)) if valid => Ok(DataType::Decimal128(precision, scale)),
+        _ => Err(format!(
+            "DECIMAL({precision}, {scale}): the precision is 1 to 38, the scale 0 to the precision"
+        )),
+    }
+}
+
+fn characters(length: Option<&CharacterLength>, default: usize) -> Result<usize, String> {
+    match length {
+        None => Ok(default),
+        Some(CharacterLength::Max) => Ok(usize::MAX),
+        Some(CharacterLength::IntegerLength { length, .. }) => usize::try_from(*length)
+            .ok()
+            .filter(|&count| count > 0)
+            .ok_or_else(|| format!("a length of {length} is not possible; it is at least 1")),
+    }
+}
+
+/// `ARRAY<element>`.
+pub(super) fn list_of(element: DataType) -> DataType {
+    DataType::List(Arc::new(Field::new_list_field(element, true)))
+}
+
+/// `ROW<…>`.
+pub(super) fn row_of(fields: Vec<(String, DataType)>) -> DataType {
+    DataType::Struct(
+        fields.into_iter().map(|(name, kind)| Field::new(name, kind, true)).collect::<Fields>(),
+    )
+}
+
+/// `MAP<key, value>`.
+pub(super) fn map_of(key: DataType, value: DataType) -> DataType {
+    let entries =
+        Fields::from(vec![Field::new("key", key, false), Field::new("value", value, true)]);
+    DataType::Map(Arc::new(Field::new("entries", DataType::Struct(entries), false)), false)
+}
+
+/// Flink's name of a type.
+pub(super) fn type_name(data_type: &DataType) -> String {
+    match data_type {
+        DataType::Null => "NULL".into(),
+        DataType::Boolean => "BOOLEAN".into(),
+        DataType::Int8 => "TINYINT".into(),
+        DataType::Int16 => "SMALLINT".into(),
+        DataType::Int32 => "INT".into(),
+        DataType::Int64 => "BIGINT".into(),
+        DataType::Float32 => "FLOAT".into(),
+        DataType::Float64 => "DOUBLE".into(),
+        DataType::Decimal128(precision, scale) => format!("DECIMAL({precision}, {scale})"),
+        DataType::Utf8 => "STRING".into(),
+        DataType::Binary => "BYTES".into(),
+        DataType::Date32 => "DATE".into(),
+        DataType::Time32(_) => "TIME".into(),
+        DataType::Timestamp(unit, zone) => {
+            let name = if zone.is_some() { "TIMESTAMP_LTZ" } else { "TIMESTAMP" };
+            format!("{name}({})", precision_of(*unit))
+        }
+        DataType::Interval(_) | DataType::Duration(_) => "INTERVAL".into(),
+        DataType::List(element) => format!("ARRAY<{}>", type_name(element.data_type())),
+        DataType::Struct(fields) => {
+            let fields: Vec<String> = fields
+                .iter()
+                .map(|field| format!("{} {}", field.name(), type_name(field.data_type())))
+                .collect();
+            format!("ROW<{}>", fields.join(", "))
+        }
+        DataType::Map(entries, _) => match entries.data_type() {
+            DataType::Struct(fields) if fields.len() == 2 => {
+                let part = |index: usize| type_name(fields[index].data_type());
+                format!("MAP<{}, {}>", part(0), part(1))
+            }
+            _ => "MAP".into(),
+        },
+        other => other.to_string(),
+    }
+}
+
+/// Digits of a timestamp's fraction.
+pub(super) fn precision_of(unit: TimeUnit) -> u8 {
+    match unit {
+        TimeUnit::Second => 0,
+        TimeUnit::Millisecond => 3,
+        TimeUnit::Microsecond => 6,
+        TimeUnit::Nanosecond => 9,
+    }
+}
+
+/// True for TINYINT … BIGINT.
+pub(super) fn is_integer(data_type: &DataType) -> bool {
+    matches!(data_type, DataType::Int8 | DataType::Int16 | DataType::Int32 | DataType::Int64)
+}
+
+/// True for every number.
+pub(super) fn is_number(data_type: &DataType) -> bool {
+    is_integer(data_type)
+        || matches!(data_type, DataType::Float32 | DataType::Float64 | DataType::Decimal128(..))
+}
+
+/// Precision and scale of an exact number; an integer counts as a DECIMAL that holds it.
+pub(super) fn as_decimal(data_type: &DataType) -> Option<(u8, i8)> {
+    match data_type {
+        DataType::Int8 => Some((3, 0)),
+        DataType::Int16 => Some((5, 0)),
+        DataType::Int32 => Some((10, 0)),
+        DataType::Int64 => Some((19, 0)),
+        DataType::Decimal128(precision, scale) => Some((*precision, *scale)),
+        _ => None,
+    }
+}
+
+/// The type both can become without losing their meaning: of CASE branches, of a comparison's
+/// sides, of UNION ALL columns.
+pub(super) fn common_type(left: &DataType, right: &DataType) -> Option<DataType> {
+    use DataType::{Date32, Decimal128, Float32, Float64, Null, Timestamp};
+    match (left, right) {
+        _ if left == right => Some(left.clone()),
+        (Null, other) | (other, Null) => Some(other.clone()),
+        _ if is_integer(left) && is_integer(right) => {
+            let wider = left.primitive_width() >= right.primitive_width();
+            Some(if wider { left.clone() } else { right.clone() })
+        }
+        (Float64, other) | (other, Float64) if is_number(other) => Some(Float64),
+        (Float32, Decimal128(..)) | (Decimal128(..), Float32) => Some(Float64),
+        (Float32, other) | (other, Float32) if is_number(other) => Some(Float32),
+        (Timestamp(a, zone_a), Timestamp(b, zone_b)) if zone_a == zone_b => {
+            Some(Timestamp(*a.max(b), zone_a.clone()))
+        }
+        (Date32, Timestamp(unit, None)) | (Timestamp(unit, None), Date32) => {
+            Some(Timestamp(*unit, None))
+        }
+        (DataType::List(a), DataType::List(b)) => {
+            common_type(a.data_type(), b.data_type()).map(list_of)
+        }
+        _ => {
+            let (precision_a, scale_a) = as_decimal(left)?;
+            let (precision_b, scale_b) = as_decimal(right)?;
+            let scale = scale_a.max(scale_b);
+            let whole = (i16::from(precision_a) - i16::from(scale_a))
+                .max(i16::from(precision_b) - i16::from(scale_b));
+            Some(bounded_decimal(whole + i16::from(scale), i16::from(scale)))
+        }
+    }
+}
+
+/// DECIMAL(precision, scale), with the scale given up above 38 digits, but not below 6.
+pub(super) fn bounded_decimal(precision: i16, scale: i16) -> DataType {
+    let limit = i16::from(DECIMAL_PRECISION_MAX);
+    let (precision, scale) = if precision <= limit {
+        (precision, scale)
+    } else {
+        let whole = precision - scale;
+        (limit, (limit - whole).max(scale.min(6)))
+    };
+    let narrow = |wide: i16| i8::try_from(wide).expect("precision and scale are at most 38");
+    DataType::Decimal128(narrow(precision).unsigned_abs(), narrow(scale))
+}
+
+/// True when INSERT may write `from` into a column of type `to` without a CAST.
+pub(super) fn converts_implicitly(from: &DataType, to: &DataType) -> bool {
+    use DataType::{Date32, Decimal128, Float32, Float64, Timestamp};
+    match (from, to) {
+        _ if from == to => true,
+        (DataType::Null, _) => true,
+        (_, Float64) => is_number(from),
+        (_, Float32) => is_integer(from) || matches!(from, Decimal128(..)),
+        (_, Decimal128(..)) => as_decimal(from).is_some(),
+        _ if is_integer(from) && is_integer(to) => from.primitive_width() <= to.primitive_width(),
+        (Timestamp(..) | Date32, Timestamp(..)) => true,
+        (DataType::List(from), DataType::List(to)) => {
+            converts_implicitly(from.data_type(), to.data_type())
+        }
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn common_types_follow_flink() {
+        let check = |left: DataType, right: DataType, expected: Option<&str>| {
+            let common = common_type(&left, &right);
+            assert_eq!(common.as_ref().map(type_name).as_deref(), expected, "{left} {right}");
+            assert_eq!(common, common_type(&right, &left), "{left} {right}");
+        };
+        check(DataType::Int32, DataType::Int64, Some("BIGINT"));
+        check(DataType::Int64, DataType::Decimal128(4, 3), Some("DECIMAL(22, 3)"));
+        check(DataType::Float32, DataType::Int64, Some("FLOAT"));
+        check(DataType::Float32, DataType::Decimal128(4, 3), Some("DOUBLE"));
+        check(DataType::Utf8, DataType::Int64, None);
+        check(DataType::Null, DataType::Utf8, Some("STRING"));
+        check(DataType::Decimal128(38, 0), DataType::Decimal128(38, 20), Some("DECIMAL(38, 6)"));
+    }
+
+    #[test]
+    fn bounds_survive_the_planner() {
+        for length in [None, Some(Length::AtMost(3)), Some(Length::Exactly(12))] {
+            let given = SqlType { data_type: DataType::Utf8, length };
+            assert_eq!(SqlType::of_field(&given.to_field()), given);
+        }
+    }
+}
