@@ -183,10 +183,9 @@ fn bind_call(
             Some(prepared.column(&text, Typed::new(condition, DataType::Boolean)))
         }
     };
-    let argument = (!counts_rows).then(|| prepared.column(&written, typed));
     Ok(AggregateCall {
         function,
-        argument,
+        argument: (!counts_rows).then(|| prepared.column(&written, typed)),
         distinct: params.distinct,
         filter,
         name: label,

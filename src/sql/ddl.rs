@@ -100,11 +100,7 @@ fn parse_options(
         let (line, column) = text.place(place);
         let option = WithOption { value, line, column };
         if options.insert(key.clone(), option).is_some() {
-            let Location { line, column } = key_place;
-            let message = format!("the option '{key}' is given twice");
-            return Err(ParserError::ParserError(format!(
-                "{message} at Line: {line}, Column: {column}"
-            )));
+            return error_at(key_place, &format!("the option '{key}' is given twice"));
         }
     }
     Ok(options)
@@ -143,11 +139,8 @@ fn parse_list_item(parser: &mut Parser, list: &mut ColumnList) -> Result<(), Par
     }
     let column = parse_column(parser, list)?;
     if list.columns.iter().any(|other| other.name.value == column.name.value) {
-        let Location { line, column: place } = column.name.span.start;
         let message = format!("the column `{}` is declared twice", column.name.value);
-        return Err(ParserError::ParserError(format!(
-            "{message} at Line: {line}, Column: {place}"
-        )));
+        return error_at(column.name.span.start, &message);
     }
     list.columns.push(column);
     Ok(())
@@ -321,6 +314,12 @@ fn parse_simple_type(parser: &mut Parser) -> Result<SqlType, ParserError> {
         let Location { line, column } = start;
         ParserError::ParserError(format!("{message} at Line: {line}, Column: {column}"))
     })
+}
+
+/// A parser's error at a place, in the form the parser itself writes.
+fn error_at<T>(place: Location, message: &str) -> Result<T, ParserError> {
+    let Location { line, column } = place;
+    Err(ParserError::ParserError(format!("{message} at Line: {line}, Column: {column}")))
 }
 
 /// `(3)`, or the default of 6.

@@ -322,11 +322,11 @@ fn parse_decimal(text: &str) -> Option<(i128, i8)> {
 
 /// `2020-01-01`, with a time behind a space or `T`, with up to nine digits of fraction.
 fn parse_timestamp(text: &str) -> Option<NaiveDateTime> {
-    let (date, time) = match text.split_once([' ', 'T']) {
-        Some((date, time)) => (date, parse_time(time.trim_end_matches('Z'))?),
+    let (written, time) = match text.split_once([' ', 'T']) {
+        Some((written, time)) => (written, parse_time(time.trim_end_matches('Z'))?),
         None => (text, NaiveTime::MIN),
     };
-    let mut parts = date.split('-');
+    let mut parts = written.split('-');
     let year = parts.next().filter(|year| year.len() == 4)?.parse().ok()?;
     let mut part = || match parts.next() {
         None => Some(1),

@@ -140,8 +140,7 @@ fn is_negative(array: &ArrayRef) -> arrow::array::BooleanArray {
 }
 
 fn sign(arguments: Vec<Typed>, options: &BindOptions) -> Bound {
-    let given = number(&arguments, 0)?.clone();
-    let data_type = given.data_type.clone();
+    let data_type = number(&arguments, 0)?.data_type.clone();
     let wide = as_double(&arguments, 0, options)?.expr;
     let signs = call(
         "SIGN",
@@ -220,20 +219,20 @@ fn round(arguments: Vec<Typed>, options: &BindOptions) -> Bound {
     if is_integer(&given.data_type) && digits.is_some_and(|digits| digits >= 0) {
         return Ok(given);
     }
-    let data_type = given.data_type.clone();
+    let data_type = given.data_type;
     let mut expressions = vec![as_double(&arguments, 0, options)?.expr];
     if arguments.len() == 2 {
         expressions.push(integer_argument(&arguments, 1, options)?);
     }
     let kernel: Kernel = Arc::new(|values, rows| {
         let numbers = Numbers::<Float64Type>::of(&values[0])?;
-        let digits = values.get(1).map(super::kernel::Integers::of).transpose()?;
+        let places = values.get(1).map(super::kernel::Integers::of).transpose()?;
         build_numbers::<Float64Type>(rows, |row| {
-            let digits = match &digits {
-                Some(digits) => digits.get(row)?,
+            let places = match &places {
+                Some(places) => places.get(row)?,
                 None => 0,
             };
-            Some(round_double(numbers.get(row)?, digits))
+            Some(round_double(numbers.get(row)?, places))
         })
     });
     let rounded = call("ROUND", expressions, DataType::Float64, kernel);
@@ -245,15 +244,16 @@ fn round_double(value: f64, digits: i64) -> f64 {
     if !value.is_finite() || digits > 300 {
         return value;
     }
-    let digits = i32::try_from(digits.max(-400)).expect("clamped above");
-    let scaled = format!("{value:e}");
-    let (mantissa, exponent) = scaled.split_once('e').expect("LowerExp writes an exponent");
+    let places = i32::try_from(digits.max(-400)).expect("clamped above");
+    shifted(shifted(value, places).round(), -places)
+}
+
+/// `value × 10^places`, by its decimal text.
+fn shifted(value: f64, places: i32) -> f64 {
+    let text = format!("{value:e}");
+    let (mantissa, exponent) = text.split_once('e').expect("LowerExp writes an exponent");
     let exponent: i32 = exponent.parse().expect("LowerExp writes a number");
-    let shifted: f64 = format!("{mantissa}e{}", exponent + digits).parse().unwrap_or(value);
-    let whole = format!("{:e}", shifted.round());
-    let (mantissa, exponent) = whole.split_once('e').expect("LowerExp writes an exponent");
-    let exponent: i32 = exponent.parse().expect("LowerExp writes a number");
-    format!("{mantissa}e{}", exponent - digits).parse().unwrap_or(value)
+    format!("{mantissa}e{}", exponent + places).parse().unwrap_or(value)
 }
 
 fn round_decimal(
@@ -282,10 +282,7 @@ fn round_decimal(
             let half = power / 2 * value.signum();
             (value + half) / power * (power / unit)
         });
-        let DataType::Decimal128(precision, scale) = data_type else {
-            unreachable!("bounded_decimal gives a decimal")
-        };
-        Ok(Arc::new(rounded.with_precision_and_scale(precision, scale)?) as ArrayRef)
+        Ok(Arc::new(rounded.with_data_type(data_type.clone())) as ArrayRef)
     });
     Ok(call(&format!("ROUND({{}}, {digits})"), vec![given.expr], result, kernel))
 }

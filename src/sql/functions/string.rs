@@ -43,7 +43,7 @@ pub(super) const SCALARS: &[Scalar] = &[
 ];
 
 fn upper(arguments: Vec<Typed>, _: &BindOptions) -> Bound {
-    let text = string_argument(&arguments, 0)?;
+    let argument = string_argument(&arguments, 0)?;
     let kernel = map_text(|text, out| {
         let start = out.len();
         if text.is_ascii() {
@@ -54,11 +54,11 @@ fn upper(arguments: Vec<Typed>, _: &BindOptions) -> Bound {
         }
         Some(())
     });
-    Ok(text_call("UPPER", vec![text], kernel))
+    Ok(text_call("UPPER", vec![argument], kernel))
 }
 
 fn lower(arguments: Vec<Typed>, _: &BindOptions) -> Bound {
-    let text = string_argument(&arguments, 0)?;
+    let argument = string_argument(&arguments, 0)?;
     let kernel = map_text(|text, out| {
         let start = out.len();
         if text.is_ascii() {
@@ -69,7 +69,7 @@ fn lower(arguments: Vec<Typed>, _: &BindOptions) -> Bound {
         }
         Some(())
     });
-    Ok(text_call("LOWER", vec![text], kernel))
+    Ok(text_call("LOWER", vec![argument], kernel))
 }
 
 fn btrim(arguments: Vec<Typed>, _: &BindOptions) -> Bound {
@@ -108,7 +108,7 @@ fn trimmed(name: &str, mut arguments: Vec<Typed>, (start, end): (bool, bool)) ->
 }
 
 fn concat(arguments: Vec<Typed>, _: &BindOptions) -> Bound {
-    let texts = all_strings(&arguments)?;
+    let expressions = all_strings(&arguments)?;
     let kernel: Kernel = Arc::new(|values, rows| {
         let texts: Vec<Strings> = values.iter().map(Strings::of).collect();
         build_text(rows, 0, |row, out| {
@@ -118,12 +118,12 @@ fn concat(arguments: Vec<Typed>, _: &BindOptions) -> Bound {
             Some(())
         })
     });
-    Ok(text_call("CONCAT", texts, kernel))
+    Ok(text_call("CONCAT", expressions, kernel))
 }
 
 /// NULL texts are skipped; a NULL separator gives NULL.
 fn concat_ws(arguments: Vec<Typed>, _: &BindOptions) -> Bound {
-    let texts = all_strings(&arguments)?;
+    let expressions = all_strings(&arguments)?;
     let kernel: Kernel = Arc::new(|values, rows| {
         let texts: Vec<Strings> = values.iter().map(Strings::of).collect();
         build_text(rows, 0, |row, out| {
@@ -138,7 +138,7 @@ fn concat_ws(arguments: Vec<Typed>, _: &BindOptions) -> Bound {
             Some(())
         })
     });
-    Ok(text_call("CONCAT_WS", texts, kernel))
+    Ok(text_call("CONCAT_WS", expressions, kernel))
 }
 
 fn all_strings(arguments: &[Typed]) -> Result<Vec<Physical>, String> {
@@ -411,11 +411,11 @@ pub(in crate::sql) fn bind_like(
 ) -> Bound {
     let both = [text, pattern];
     let in_words = |message| format!("LIKE: {message}");
-    let text = string_argument(&both, 0).map_err(in_words)?;
-    let pattern = match both[1].literal_text() {
+    let searched = string_argument(&both, 0).map_err(in_words)?;
+    let normal = match both[1].literal_text() {
         Some(written) => {
-            let normal = normal_pattern(written, escape).map_err(in_words)?;
-            Typed::constant(ScalarValue::from(normal)).expr
+            let constant = normal_pattern(written, escape).map_err(in_words)?;
+            Typed::constant(ScalarValue::from(constant)).expr
         }
         None => {
             let kernel = map_text(move |written, out| {
@@ -426,7 +426,7 @@ pub(in crate::sql) fn bind_like(
             text_call("LIKE_PATTERN", vec![written], kernel).expr
         }
     };
-    let like = LikeExpr::new(negated, false, text, pattern);
+    let like = LikeExpr::new(negated, false, searched, normal);
     Ok(Typed::new(Arc::new(like), DataType::Boolean))
 }
 

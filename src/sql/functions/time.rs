@@ -205,8 +205,8 @@ fn relabelled(name: &str, millis: Typed, result: DataType, zone: Option<chrono_t
         let shifted: ArrayRef = match zone {
             None => array,
             Some(zone) => {
-                Arc::new(array.as_primitive::<Int64Type>().unary_opt::<_, Int64Type>(|millis| {
-                    let local = time_of(millis)?.and_local_timezone(zone).earliest()?;
+                Arc::new(array.as_primitive::<Int64Type>().unary_opt::<_, Int64Type>(|reading| {
+                    let local = time_of(reading)?.and_local_timezone(zone).earliest()?;
                     Some(local.timestamp_millis())
                 }))
             }
