@@ -177,8 +177,9 @@ pub struct FileSourceConfig {
 pub struct SinkConfig {
     /// Where its bytes go.
     pub connector: SinkConnector,
-    /// How records are written.
-    pub format: FormatOptions,
+    /// How records are written. `None` for a blackhole, and for `print` where rows are shown as
+    /// Flink's `print` connector shows them.
+    pub format: Option<FormatOptions>,
     /// When output may leave.
     pub release: Release,
 }

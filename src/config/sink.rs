@@ -12,7 +12,6 @@ use super::source::{
     check_applicable, connections_max, endpoint, format, required_path, required_word,
 };
 use super::table::RawTable;
-use crate::format::{FormatOptions, JsonOptions};
 
 const PART_BYTES_DEFAULT: u64 = 128 * 1024 * 1024;
 const PART_AGE_DEFAULT: Duration = Duration::from_secs(30);
@@ -27,14 +26,8 @@ pub(super) fn resolve(
     let choices = "connector = \"tcp\", \"file\", \"print\" or \"blackhole\"";
     let connector = required_word(table, "connector", choices, errors)?;
     check_applicable(table, connector, errors);
-    // Nobody reads what a person reads in another format than its own; nobody at all, a blackhole's.
-    let format_free = matches!(connector, "print" | "blackhole") && !table.has("format");
-    let format = if format_free {
-        let iso_timestamps = table.word("timestamps") == Some("iso-8601");
-        Some(FormatOptions::Json(JsonOptions { iso_timestamps }))
-    } else {
-        format(table, false, errors)
-    };
+    let for_eyes = matches!(connector, "print" | "blackhole") && !table.has("format");
+    let format = if for_eyes { None } else { Some(format(table, false, errors)) };
     let release = release(table, durability, errors);
     let connector = match connector {
         "tcp" => SinkConnector::Tcp(tcp(table, errors)?),
@@ -43,7 +36,11 @@ pub(super) fn resolve(
         "blackhole" => SinkConnector::Blackhole,
         other => unreachable!("the key allows no connector {other}"),
     };
-    Some(SinkConfig { connector, format: format?, release })
+    let format = match format {
+        Some(format) => Some(format?),
+        None => None,
+    };
+    Some(SinkConfig { connector, format, release })
 }
 
 fn release(table: &RawTable, durability: DurabilityMode, errors: &mut Errors) -> Release {
