@@ -5,10 +5,10 @@
 //! place.
 //!
 //! Read: `error` (mistakes and places) · `dialect`, `statement`, `ddl` (text to syntax) · `refuse`,
-//! `rewrite` (what is supported, in forms DataFusion reads) · `types`, `catalog` · `planner`,
+//! `rewrite`, `interval` (what is supported, in forms DataFusion reads) · `types`, `catalog` · `planner`,
 //! `relations` (DataFusion's planner, set up as Flink's) · `bind`, `operators`, `cast`, `functions`
-//! (expressions with Flink's types) · `streaming`, `aggregate`, `optimize`, `lower` (plans to the
-//! graph) · `job`, `settings` (statements in order) · `eval` (at run time).
+//! (expressions with Flink's types) · `streaming`, `relation`, `aggregate`, `optimize`, `lower` (plans to the
+//! graph) · `job`, `sinks`, `settings` (statements in order) · `eval` (at run time).
 
 mod aggregate;
 mod bind;
@@ -19,15 +19,19 @@ mod dialect;
 mod error;
 mod eval;
 mod functions;
+mod interval;
 mod job;
 mod lower;
 mod operators;
 mod optimize;
 mod planner;
 mod refuse;
+mod refuse_expr;
+mod relation;
 mod relations;
 mod rewrite;
 mod settings;
+mod sinks;
 mod statement;
 mod streaming;
 #[cfg(test)]

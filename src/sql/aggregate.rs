@@ -10,11 +10,9 @@ use super::bind::location_of;
 use super::error::{Checked, Fault};
 use super::eval::{Typed, sql_text};
 use super::functions::{aggregate_of, aggregate_type};
+use super::relation::{Origin, PendingWindow, Relation, RelationColumn, TimeAttribute};
 use super::relations::WINDOW_COLUMNS;
-use super::streaming::{
-    Origin, PendingWindow, Relation, RelationColumn, StreamBuilder, StreamKind, TimeAttribute,
-    plain_column,
-};
+use super::streaming::{StreamBuilder, StreamKind, plain_column};
 use super::types::{SqlType, type_name};
 use crate::operator::{
     AggregateCall, AggregateFunction, TimeDomain, WindowAggregateSpec, WindowSpec,

@@ -2,11 +2,12 @@
 //! DataFusion has under it.
 //!
 //! Read: `registry` (how the planner sees a name) · `kernel` (access to arguments) · `string`,
-//! `regex`, `math`, `time`, `pattern` (dates as text), `conditional` · `aggregate`.
+//! `like`, `regex`, `math`, `time`, `pattern` (dates as text), `conditional` · `aggregate`.
 
 mod aggregate;
 mod conditional;
 mod kernel;
+mod like;
 mod math;
 mod pattern;
 mod regex;
@@ -18,8 +19,8 @@ use arrow::datatypes::DataType;
 use chrono_tz::Tz;
 
 pub(super) use aggregate::{aggregate_of, aggregate_type};
+pub(super) use like::bind_like;
 pub(super) use registry::{aggregate_udf, scalar_udf};
-pub(super) use string::bind_like;
 
 use super::eval::{Typed, fold};
 use super::types::type_name;

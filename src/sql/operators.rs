@@ -261,7 +261,7 @@ fn remainder(a: i256, b: i256, scales: DecimalScales) -> PlanResult<Option<i256>
     let fine = scales.left.max(scales.right);
     let sides = rescaled(a, scales.left, fine).zip(rescaled(b, scales.right, fine));
     Ok(sides
-        .and_then(|(a, b)| a.checked_rem(b))
+        .and_then(|(left, right)| left.checked_rem(right))
         .and_then(|value| rescaled(value, fine, scales.result)))
 }
 

@@ -211,11 +211,11 @@ fn prune(
                 *condition = remap(condition, &position);
                 of_input.clone()
             }
-            StreamKind::Unnest(array, kept) => {
+            StreamKind::Unnest(array, carried) => {
                 *array = remap(array, &position);
                 let element = node.schema.fields().len() - 1;
                 let outputs: Vec<usize> = needed[index].iter().copied().collect();
-                *kept = outputs
+                *carried = outputs
                     .iter()
                     .filter(|&&old| old != element)
                     .map(|&old| position(old))

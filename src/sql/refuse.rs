@@ -7,14 +7,13 @@
 use sqlparser::ast::{
     Distinct, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, GroupByExpr, Join,
     JoinConstraint, JoinOperator, Query, Select, SelectFlavor, SelectItem, SetExpr, SetOperator,
-    SetQuantifier, Spanned, TableFactor, UnaryOperator, Value, Visit, Visitor,
-    WildcardAdditionalOptions,
+    SetQuantifier, Spanned, TableFactor, Value, Visit, Visitor, WildcardAdditionalOptions,
 };
 use sqlparser::tokenizer::{Location, Span};
 use std::ops::ControlFlow;
 
 use super::error::{Checked, Fault};
-use super::functions;
+use super::refuse_expr::check_expr;
 use crate::limits::SQL_EXPRESSION_DEPTH_MAX;
 
 /// Table functions that assign windows.
@@ -49,12 +48,13 @@ struct Checker {
     last: Option<Location>,
 }
 
-fn refuse(span: Span, message: impl Into<String>) -> ControlFlow<Fault> {
+/// A refusal at the start of `span`.
+pub(super) fn refuse(span: Span, message: impl Into<String>) -> ControlFlow<Fault> {
     ControlFlow::Break(Fault::span(span, message))
 }
 
 /// Refuses when `present`.
-fn unless(present: bool, span: Span, name: &str) -> ControlFlow<Fault> {
+pub(super) fn unless(present: bool, span: Span, name: &str) -> ControlFlow<Fault> {
     if present {
         refuse(span, format!("{name} is not supported"))
     } else {
@@ -366,91 +366,4 @@ fn check_table_factor(factor: &TableFactor) -> ControlFlow<Fault> {
         TableFactor::MatchRecognize { .. } => unless(true, span, "MATCH_RECOGNIZE"),
         _ => unless(true, span, "this kind of table"),
     }
-}
-
-fn check_expr(expr: &Expr) -> ControlFlow<Fault> {
-    let span = expr.span();
-    match expr {
-        Expr::Identifier(_)
-        | Expr::CompoundIdentifier(_)
-        | Expr::IsFalse(_)
-        | Expr::IsNotFalse(_)
-        | Expr::IsTrue(_)
-        | Expr::IsNotTrue(_)
-        | Expr::IsNull(_)
-        | Expr::IsNotNull(_)
-        | Expr::IsUnknown(_)
-        | Expr::IsNotUnknown(_)
-        | Expr::IsDistinctFrom(..)
-        | Expr::IsNotDistinctFrom(..)
-        | Expr::InList { .. }
-        | Expr::Between { .. }
-        | Expr::Cast { array: false, format: None, .. }
-        | Expr::Extract { .. }
-        | Expr::Ceil { .. }
-        | Expr::Floor { .. }
-        | Expr::Position { .. }
-        | Expr::Substring { .. }
-        | Expr::Trim { .. }
-        | Expr::Nested(_)
-        | Expr::Value(_)
-        | Expr::TypedString(_)
-        | Expr::Case { .. }
-        | Expr::Interval(_)
-        | Expr::Array(_)
-        | Expr::BinaryOp { .. }
-        | Expr::Like { any: false, .. } => ControlFlow::Continue(()),
-        Expr::UnaryOp {
-            op: UnaryOperator::Plus | UnaryOperator::Minus | UnaryOperator::Not,
-            ..
-        } => ControlFlow::Continue(()),
-        Expr::Function(function) => check_function(function),
-        Expr::Subquery(_) => unless(true, span, "a subquery as a value"),
-        Expr::InSubquery { .. } => unless(true, span, "IN (SELECT …)"),
-        Expr::Exists { .. } => unless(true, span, "EXISTS"),
-        Expr::CompoundFieldAccess { .. } => unless(true, span, "access to an element by [ ]"),
-        Expr::ILike { .. } => unless(true, span, "ILIKE"),
-        Expr::SimilarTo { .. } => unless(true, span, "SIMILAR TO"),
-        Expr::Overlay { .. } => unless(true, span, "OVERLAY"),
-        Expr::AtTimeZone { .. } => unless(true, span, "AT TIME ZONE"),
-        _ => unless(true, span, "this expression"),
-    }
-}
-
-fn check_function(function: &Function) -> ControlFlow<Fault> {
-    let name = function.name.to_string().to_uppercase();
-    let span = function.name.span();
-    if function.over.is_some() {
-        return refuse(span, format!("{name} OVER (…) is not supported"));
-    }
-    if WINDOW_FUNCTIONS.contains(&name.as_str()) || name == "SESSION" || name == "CUMULATE" {
-        let message = format!(
-            "{name} as a group window is not supported; write FROM TABLE({name}(TABLE t, …)) and \
-             GROUP BY window_start, window_end"
-        );
-        return refuse(span, message);
-    }
-    let aggregate = functions::is_aggregate(&name);
-    if !aggregate && !functions::is_scalar(&name) {
-        let hint = super::error::did_you_mean(&name, functions::names());
-        return refuse(span, format!("the function {name} is not supported{hint}"));
-    }
-    unless(!aggregate && function.filter.is_some(), span, "FILTER on a function of one row")?;
-    let clauses = match &function.args {
-        FunctionArguments::List(list) => {
-            let distinct = !aggregate && list.duplicate_treatment.is_some();
-            unless(distinct, span, "DISTINCT in a function of one row")?;
-            let named = list.args.iter().any(|arg| !matches!(arg, FunctionArg::Unnamed(_)));
-            unless(named, span, "a named argument")?;
-            !list.clauses.is_empty()
-        }
-        FunctionArguments::Subquery(_) => true,
-        FunctionArguments::None => false,
-    };
-    let other = clauses
-        || function.null_treatment.is_some()
-        || !function.within_group.is_empty()
-        || function.parameters != FunctionArguments::None
-        || function.uses_odbc_syntax;
-    unless(other, span, "a clause of this function call")
 }

@@ -17,8 +17,8 @@ use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 
+use super::interval::{IntervalLength, interval_length};
 use super::refuse::window_arguments;
-use super::rewrite::{IntervalLength, interval_length};
 use super::types::type_name;
 use crate::operator::WindowKind;
 

@@ -27,7 +27,7 @@ pub(super) struct Statement {
 #[derive(Debug)]
 pub(super) enum StatementKind {
     /// CREATE TABLE.
-    CreateTable(CreateTable),
+    CreateTable(Box<CreateTable>),
     /// CREATE VIEW.
     CreateView {
         /// Its name.
@@ -173,7 +173,8 @@ fn parse_create(parser: &mut Parser, text: &SqlText) -> Result<StatementKind, Pa
     let replace = parser.parse_keywords(&[Keyword::OR, Keyword::REPLACE]);
     let _ = parser.parse_one_of_keywords(&[Keyword::TEMPORARY, Keyword::TEMP]);
     if parser.parse_keyword(Keyword::TABLE) && !replace {
-        return parse_create_table(parser, text).map(StatementKind::CreateTable);
+        return parse_create_table(parser, text)
+            .map(|table| StatementKind::CreateTable(Box::new(table)));
     }
     if parser.parse_keyword(Keyword::VIEW) {
         return parse_create_view(parser);

@@ -10,7 +10,6 @@
 use arrow::datatypes::{DataType, Field, Schema, TimeUnit};
 use datafusion_expr::logical_plan::{Filter, Join, Projection, TableScan, Union};
 use datafusion_expr::{Expr, LogicalPlan};
-use datafusion_physical_expr::expressions::Column as PhysicalColumn;
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -19,8 +18,11 @@ use super::bind::{Binder, location_of};
 use super::cast::cast;
 use super::catalog::{Catalog, ColumnKind};
 use super::error::{Checked, Fault};
-use super::eval::{Clock, Physical, Typed, clock_type};
+use super::eval::{Physical, Typed, clock_type};
 use super::functions::BindOptions;
+use super::relation::{
+    Origin, PendingWindow, Relation, RelationColumn, TimeAttribute, materialized, refuse_window,
+};
 use super::relations::{UnnestTable, WindowTable};
 use super::types::{SqlType, common_type, type_name};
 use crate::operator::{TimeDomain, WindowAggregateSpec, WindowSpec};
@@ -55,55 +57,6 @@ pub(super) enum StreamKind {
     Window(WindowAggregateSpec),
     /// Into a table.
     Sink(String),
-}
-
-/// The time attribute a column is.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum TimeAttribute {
-    /// None.
-    Plain,
-    /// Event time.
-    Rowtime,
-    /// The clock.
-    Proctime,
-}
-
-/// Where a relation's column is.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub(super) enum Origin {
-    /// In the node's rows.
-    Field(usize),
-    /// The clock, when asked for.
-    Clock,
-    /// Column of `WINDOW_COLUMNS` of a window not yet grouped by.
-    Window(usize),
-}
-
-/// A column of a relation.
-#[derive(Clone, Debug)]
-pub(super) struct RelationColumn {
-    pub(super) data_type: DataType,
-    pub(super) origin: Origin,
-    pub(super) time: TimeAttribute,
-}
-
-/// A node's rows, with the columns a query sees.
-#[derive(Clone, Debug)]
-pub(super) struct Relation {
-    pub(super) node: usize,
-    pub(super) columns: Vec<RelationColumn>,
-    /// A window function that no GROUP BY has used yet.
-    pub(super) window: Option<PendingWindow>,
-}
-
-/// A window function waiting for its GROUP BY.
-#[derive(Clone, Debug)]
-pub(super) struct PendingWindow {
-    pub(super) spec: WindowSpec,
-    /// Type of the time column.
-    pub(super) time_type: DataType,
-    /// For faults.
-    pub(super) location: sqlparser::tokenizer::Location,
 }
 
 /// Builds the streaming plan of a job, statement by statement.
@@ -378,11 +331,11 @@ impl<'a> StreamBuilder<'a> {
         let plain = DataType::Timestamp(TimeUnit::Millisecond, None);
         let window_time = if local { clock_type() } else { plain.clone() };
         for (index, data_type) in [plain.clone(), plain, window_time].into_iter().enumerate() {
-            let time = if index == 2 { column.time } else { TimeAttribute::Plain };
+            let attribute = if index == 2 { column.time } else { TimeAttribute::Plain };
             relation.columns.push(RelationColumn {
                 data_type,
                 origin: Origin::Window(index),
-                time,
+                time: attribute,
             });
         }
         relation.window = Some(PendingWindow {
@@ -404,35 +357,6 @@ fn fields_of(schema: &Schema) -> Vec<(String, Typed)> {
             (field.name().clone(), Typed::column(field.name(), index, field.data_type().clone()))
         })
         .collect()
-}
-
-/// The value of a column in the relation's rows.
-pub(super) fn materialized(
-    column: &RelationColumn,
-    rows: &Schema,
-    name: &str,
-) -> Result<Typed, String> {
-    match column.origin {
-        Origin::Field(index) => {
-            let expr = Arc::new(PhysicalColumn::new(rows.field(index).name(), index));
-            Ok(Typed::new(expr, column.data_type.clone()))
-        }
-        Origin::Clock => Ok(Typed::new(Arc::new(Clock), clock_type())),
-        Origin::Window(_) => Err(format!(
-            "`{name}` of a window function can be used only after GROUP BY window_start, window_end"
-        )),
-    }
-}
-
-/// A window function must be grouped by before anything else is done with its rows.
-pub(super) fn refuse_window(relation: &Relation) -> Checked<()> {
-    match &relation.window {
-        None => Ok(()),
-        Some(window) => Err(Fault::at(
-            window.location,
-            "a window function without GROUP BY window_start, window_end is not supported",
-        )),
-    }
 }
 
 /// Index of the column an expression is, if it is nothing else.

@@ -177,10 +177,10 @@ fn one_field(row: Typed, name: &str) -> Bound {
     let data_type = found.data_type().clone();
     let kernel: Kernel = Arc::new(move |values, rows| {
         let array = values[0].clone().into_array(rows)?;
-        let fields = array.as_struct();
-        let column = fields.column(index);
+        let parts = array.as_struct();
+        let column = parts.column(index);
         // A field of a NULL row is NULL.
-        let nulls = arrow::buffer::NullBuffer::union(fields.nulls(), column.nulls());
+        let nulls = arrow::buffer::NullBuffer::union(parts.nulls(), column.nulls());
         Ok(arrow::array::make_array(column.to_data().into_builder().nulls(nulls).build()?))
     });
     Ok(call(&format!("{{}}.{name}"), vec![row.expr], data_type, kernel))

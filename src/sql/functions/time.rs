@@ -259,7 +259,7 @@ fn unix_timestamp(arguments: Vec<Typed>, options: &BindOptions) -> Bound {
         let array = readings(&values[0], rows)?;
         let seconds = array
             .as_primitive::<Int64Type>()
-            .unary::<_, Int64Type>(|millis| millis.div_euclid(1_000));
+            .unary::<_, Int64Type>(|value| value.div_euclid(1_000));
         Ok(Arc::new(seconds))
     });
     Ok(call("UNIX_TIMESTAMP", vec![millis.expr], DataType::Int64, kernel))
@@ -306,8 +306,8 @@ pub(super) fn round_time(
     let to = local.clone();
     let kernel: Kernel = Arc::new(move |values, rows| {
         let array = readings(&values[0], rows)?;
-        let rounded = array.as_primitive::<Int64Type>().unary_opt::<_, Int64Type>(|nanos| {
-            let time = DateTime::from_timestamp_nanos(nanos).naive_utc();
+        let rounded = array.as_primitive::<Int64Type>().unary_opt::<_, Int64Type>(|value| {
+            let time = DateTime::from_timestamp_nanos(value).naive_utc();
             let floor = unit.floor(time)?;
             let result = if up && floor < time { unit.next(floor)? } else { floor };
             result.and_utc().timestamp_nanos_opt()
@@ -356,7 +356,7 @@ impl Unit {
     /// The start of the unit `time` lies in; weeks start on Sunday, as Flink's do.
     fn floor(self, time: NaiveDateTime) -> Option<NaiveDateTime> {
         let date = time.date();
-        let midnight = |date: chrono::NaiveDate| date.and_time(NaiveTime::MIN);
+        let midnight = |day: chrono::NaiveDate| day.and_time(NaiveTime::MIN);
         Some(match self {
             Unit::Year => midnight(date.with_ordinal(1)?),
             Unit::Quarter => midnight(date.with_day(1)?.with_month0(date.month0() / 3 * 3)?),

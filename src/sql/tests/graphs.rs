@@ -159,7 +159,7 @@ fn unions_views_and_with() {
 #[test]
 fn operator_ids_are_stable_and_distinct() {
     let sql = "INSERT INTO out SELECT auction FROM bid WHERE price > 1 AND price + 1 > 2";
-    let ids = |sql| plan_ok(sql).graph.nodes.iter().map(|node| node.id).collect::<Vec<_>>();
+    let ids = |text: &str| plan_ok(text).graph.nodes.iter().map(|node| node.id).collect::<Vec<_>>();
     assert_eq!(ids(sql), ids(sql));
     let mut distinct = ids(sql);
     distinct.sort();

@@ -1,0 +1,96 @@
+//! Expressions that are not supported, by name and place; see `refuse`.
+
+use sqlparser::ast::{Expr, Function, FunctionArg, FunctionArguments, Spanned, UnaryOperator};
+use std::ops::ControlFlow;
+
+use super::error::Fault;
+use super::functions;
+use super::refuse::{WINDOW_FUNCTIONS, refuse, unless};
+
+/// Refuses one expression; what is inside it is visited by itself.
+pub(super) fn check_expr(expr: &Expr) -> ControlFlow<Fault> {
+    let span = expr.span();
+    match expr {
+        Expr::Identifier(_)
+        | Expr::CompoundIdentifier(_)
+        | Expr::IsFalse(_)
+        | Expr::IsNotFalse(_)
+        | Expr::IsTrue(_)
+        | Expr::IsNotTrue(_)
+        | Expr::IsNull(_)
+        | Expr::IsNotNull(_)
+        | Expr::IsUnknown(_)
+        | Expr::IsNotUnknown(_)
+        | Expr::IsDistinctFrom(..)
+        | Expr::IsNotDistinctFrom(..)
+        | Expr::InList { .. }
+        | Expr::Between { .. }
+        | Expr::Cast { array: false, format: None, .. }
+        | Expr::Extract { .. }
+        | Expr::Ceil { .. }
+        | Expr::Floor { .. }
+        | Expr::Position { .. }
+        | Expr::Substring { .. }
+        | Expr::Trim { .. }
+        | Expr::Nested(_)
+        | Expr::Value(_)
+        | Expr::TypedString(_)
+        | Expr::Case { .. }
+        | Expr::Interval(_)
+        | Expr::Array(_)
+        | Expr::BinaryOp { .. }
+        | Expr::Like { any: false, .. } => ControlFlow::Continue(()),
+        Expr::UnaryOp {
+            op: UnaryOperator::Plus | UnaryOperator::Minus | UnaryOperator::Not,
+            ..
+        } => ControlFlow::Continue(()),
+        Expr::Function(function) => check_function(function),
+        Expr::Subquery(_) => unless(true, span, "a subquery as a value"),
+        Expr::InSubquery { .. } => unless(true, span, "IN (SELECT …)"),
+        Expr::Exists { .. } => unless(true, span, "EXISTS"),
+        Expr::CompoundFieldAccess { .. } => unless(true, span, "access to an element by [ ]"),
+        Expr::ILike { .. } => unless(true, span, "ILIKE"),
+        Expr::SimilarTo { .. } => unless(true, span, "SIMILAR TO"),
+        Expr::Overlay { .. } => unless(true, span, "OVERLAY"),
+        Expr::AtTimeZone { .. } => unless(true, span, "AT TIME ZONE"),
+        _ => unless(true, span, "this expression"),
+    }
+}
+
+fn check_function(function: &Function) -> ControlFlow<Fault> {
+    let name = function.name.to_string().to_uppercase();
+    let span = function.name.span();
+    if function.over.is_some() {
+        return refuse(span, format!("{name} OVER (…) is not supported"));
+    }
+    if WINDOW_FUNCTIONS.contains(&name.as_str()) || name == "SESSION" || name == "CUMULATE" {
+        let message = format!(
+            "{name} as a group window is not supported; write FROM TABLE({name}(TABLE t, …)) and \
+             GROUP BY window_start, window_end"
+        );
+        return refuse(span, message);
+    }
+    let aggregate = functions::is_aggregate(&name);
+    if !aggregate && !functions::is_scalar(&name) {
+        let hint = super::error::did_you_mean(&name, functions::names());
+        return refuse(span, format!("the function {name} is not supported{hint}"));
+    }
+    unless(!aggregate && function.filter.is_some(), span, "FILTER on a function of one row")?;
+    let clauses = match &function.args {
+        FunctionArguments::List(list) => {
+            let distinct = !aggregate && list.duplicate_treatment.is_some();
+            unless(distinct, span, "DISTINCT in a function of one row")?;
+            let named = list.args.iter().any(|arg| !matches!(arg, FunctionArg::Unnamed(_)));
+            unless(named, span, "a named argument")?;
+            !list.clauses.is_empty()
+        }
+        FunctionArguments::Subquery(_) => true,
+        FunctionArguments::None => false,
+    };
+    let other = clauses
+        || function.null_treatment.is_some()
+        || !function.within_group.is_empty()
+        || function.parameters != FunctionArguments::None
+        || function.uses_odbc_syntax;
+    unless(other, span, "a clause of this function call")
+}
