@@ -46,6 +46,9 @@ pub const FILE_SLICE_BYTES: usize = 64 * 1024;
 /// How often a followed file is looked at once its end was reached: 100 ms.
 pub const FILE_FOLLOW_INTERVAL_NS_DEFAULT: u64 = 100_000_000;
 
+/// Bytes a TCP source decodes before it pushes what they held: about 1,000 rows of 120 bytes.
+pub const TCP_FEED_BYTES_MAX: usize = 128 * 1024;
+
 /// Bytes a sink may have encoded and not yet handed to the operating system, per core.
 pub const SINK_UNWRITTEN_BYTES_MAX: usize = 4 * 1024 * 1024;
 
@@ -85,6 +88,29 @@ pub const SQL_PLANNER_STACK_BYTES: usize = 64 * 1024 * 1024;
 /// Reactors of one appliance.
 pub const CORES_MAX: u16 = 128;
 
+/// Operations a core hands to its ring at once; more wait in a queue of their own.
+pub const RING_SUBMISSIONS: u32 = 256;
+
+/// Completions a core's ring holds; the kernel keeps more until there is room.
+pub const RING_COMPLETIONS: u32 = 4096;
+
+/// Receive buffers of one core, a power of two. With their size 4 MiB: about a second-level cache,
+/// and the most that all peers of a core can have delivered and not yet decoded.
+pub const RECEIVE_BUFFERS: u16 = 256;
+
+/// Bytes of one receive buffer.
+pub const RECEIVE_BUFFER_BYTES: usize = 16 * 1024;
+
+/// Bytes one ring operation reads, writes or sends: copying them from the page cache takes some
+/// 60 us, during which the core does nothing else.
+pub const DISK_STEP_BYTES: usize = 512 * 1024;
+
+/// Rounds of submitting and taking completions in one poll, for operations that complete at once.
+pub const POLL_ROUNDS_MAX: usize = 4;
+
+/// Memory a connection keeps for its next bytes to send.
+pub const SEND_BUFFER_KEPT_BYTES: usize = 64 * 1024;
+
 const _: () = {
     assert!(BATCH_ROWS_MAX <= TURN_ROWS_MAX);
     assert!(COALESCED_BATCH_ROWS_MAX < BATCH_ROWS_MAX);
@@ -97,6 +123,11 @@ const _: () = {
     assert!(SINK_BUFFER_BYTES < SINK_UNWRITTEN_BYTES_MAX);
     assert!(SINK_UNWRITTEN_BYTES_MAX as u64 <= SINK_PART_BYTES_MAX);
     assert!(EDGE_ELEMENTS_MAX > EDGE_ELEMENTS_RESERVED);
+    // The kernel finds an entry with a mask.
+    assert!(RECEIVE_BUFFERS.is_power_of_two());
+    // Lengths of ring operations are 32 bits wide.
+    assert!(RECEIVE_BUFFER_BYTES <= u32::MAX as usize);
+    assert!(DISK_STEP_BYTES <= u32::MAX as usize);
 };
 
 /// Longest job file (and query file) that is read.

@@ -2,21 +2,40 @@
 //! glommio and io-uring.
 //!
 //! Read: `clock` · `net` and `disk` (the seams: traits with a real and a simulated side) · `ring` ⚠
-//! (own ring, provided buffers) · `mesh` (polled rings between cores) · `park` (spin, sleep, wake) ·
-//! `executor` (the loop around a [`Task`]) · `topology` (which CPUs) · `probe` (what this kernel can
-//! do) · `sys` ⚠ (every libc call) · `testing` (seams in memory, for unit tests of every module).
+//! (own ring; `ring/buffers` ⚠, what is received into) · `core_io` (both over the ring) · `mesh`
+//! (polled rings between cores) · `park` (sleep, wake) · `executor` (the loop around a [`Task`]) ·
+//! `topology` (which CPUs) · `threads` (those that are no core) · `probe` (what this machine can do)
+//! · `sys` ⚠ (every libc call) · `testing` (seams in memory, for unit tests of every module).
+//!
+//! To run: [`probe`], [`resolve_cores`], [`Cores::prepare`], make the channels between cores with
+//! [`channel`] and [`Cores::wakers`], [`Cores::start`] with a factory of each core's [`Task`],
+//! [`RunningCores::join`].
 
 mod clock;
+mod core_io;
 mod disk;
+mod executor;
 mod mesh;
 mod net;
+mod park;
+mod probe;
+mod ring;
+mod sys;
 #[cfg(test)]
 pub(crate) mod testing;
+mod threads;
+mod topology;
 
-pub use clock::{Clock, SystemClock};
+pub use clock::{Clock, ManualClock, SystemClock};
 pub use disk::{Disk, DiskResult, FileId, FileStatus, OpenMode, OperationId};
+pub use executor::{CoreFailure, Cores, ReactorOptions, RunningCores, Spin, TaskFactory};
 pub use mesh::{MeshReceiver, MeshSender, Wake, channel};
-pub use net::{ConnectionId, ListenerId, NetEvent, Network, OwnerId, Received};
+pub use net::{
+    ConnectionId, Dialer, ListenerId, NetEvent, Network, OwnerId, Received, TcpEndpoint,
+};
+pub use probe::{Obstacle, probe};
+pub use threads::{sleep, spawn_thread};
+pub use topology::{CoresError, CoresRequest, allowed_cpus, helper_cpus, resolve_cores};
 
 /// What a core's task may use of the outside world during a turn.
 pub trait Io {

@@ -1,4 +1,10 @@
 //! The disk seam: files, polled. Every call begins an operation; its result is asked for later.
+//!
+//! Read: `files` (the real side, over the core's ring).
+
+mod files;
+
+pub(super) use files::Files;
 
 use std::io;
 use std::path::Path;

@@ -2,6 +2,17 @@
 //!
 //! Each user of the network (a source, a sink) is an *owner* with a queue of events of its own.
 //! Received bytes lie in a buffer of the ring; they are looked at, then given back.
+//!
+//! Read: `sockets` (the real side, over the core's ring) · `connection` (one of them) · `table` ·
+//! `dialer` (an outgoing connection kept up; a user of the seam).
+
+mod connection;
+mod dialer;
+mod sockets;
+mod table;
+
+pub use dialer::{Dialer, TcpEndpoint};
+pub(super) use sockets::Sockets;
 
 use std::io;
 use std::net::SocketAddr;
@@ -65,13 +76,15 @@ pub enum NetEvent {
         /// To whom.
         connection: ConnectionId,
     },
-    /// The peer closed its side, the connection failed, or `connect` did. The last event of a
-    /// connection; its descriptor is closed.
+    /// The peer closed its side (what was unsent by then has been sent), the connection failed, or
+    /// `connect` did. The last event of a connection; its descriptor is closed.
     Closed {
         /// Which.
         connection: ConnectionId,
         /// `None` for an orderly close.
         error: Option<io::Error>,
+        /// Bytes given to `send` that the kernel never took.
+        unsent_bytes: usize,
     },
 }
 
@@ -108,6 +121,11 @@ pub trait Network {
     /// Gives a buffer back to the ring.
     fn release(&mut self, received: Received);
 
+    /// Makes a connection one that is only written to: what the peer sends is thrown away, its end
+    /// of stream ends nothing while bytes can still be sent, and it may leave its window closed for
+    /// as long as it likes.
+    fn write_only(&mut self, connection: ConnectionId);
+
     /// Stops receiving from a connection: backpressure. Bytes already received still arrive.
     fn pause(&mut self, connection: ConnectionId);
 
@@ -115,8 +133,9 @@ pub trait Network {
     fn resume(&mut self, connection: ConnectionId);
 
     /// Sends `bytes` after everything sent before. Never blocks; the caller bounds what it has
-    /// unsent with [`Network::unsent_bytes`].
-    fn send(&mut self, connection: ConnectionId, bytes: &[u8]);
+    /// unsent with [`Network::unsent_bytes`]. False when the connection is closing or gone, and the
+    /// bytes went nowhere.
+    fn send(&mut self, connection: ConnectionId, bytes: &[u8]) -> bool;
 
     /// Bytes given to `send` and not yet taken by the kernel.
     fn unsent_bytes(&self, connection: ConnectionId) -> usize;
@@ -124,6 +143,9 @@ pub trait Network {
     /// Closes after what is unsent has been sent; `Closed` follows.
     fn close(&mut self, connection: ConnectionId);
 
-    /// Closes now; `Closed` follows.
+    /// Closes now, discarding what is unsent; `Closed` follows.
     fn abort(&mut self, connection: ConnectionId);
 }
+
+#[cfg(test)]
+mod tests;

@@ -101,6 +101,7 @@ const UNSAFE_FILES: &[&str] = &[
     "record/buffer.rs",
     "journal/mapped_file.rs",
     "reactor/ring.rs",
+    "reactor/ring/buffers.rs",
     "reactor/sys.rs",
     "stdx/fatal.rs",
 ];

@@ -1,0 +1,48 @@
+//! Threads that are no core: housekeeping and helpers, kept off the cores' CPUs.
+
+use std::io;
+use std::thread::{Builder, JoinHandle};
+use std::time::Duration;
+
+use super::{sys, topology};
+
+/// Starts a thread. It runs on the allowed CPUs that are not in `core_cpus`, or anywhere when
+/// every CPU has a core.
+///
+/// # Errors
+/// The operating system's, when there can be no more threads.
+pub fn spawn_thread<T: Send + 'static>(
+    name: &str,
+    core_cpus: &[usize],
+    body: impl FnOnce() -> T + Send + 'static,
+) -> io::Result<JoinHandle<T>> {
+    let helper_cpus = topology::helper_cpus(&topology::allowed_cpus()?, core_cpus);
+    Builder::new().name(name.into()).spawn(move || {
+        if !helper_cpus.is_empty() {
+            // Where it fails the thread shares a core's CPU, which is slower and not wrong.
+            let _ = sys::set_affinity(&helper_cpus);
+        }
+        body()
+    })
+}
+
+/// Blocks the calling thread; for threads that are no core.
+#[expect(clippy::disallowed_methods, reason = "the one place threads may wait in")]
+pub fn sleep(time: Duration) {
+    std::thread::sleep(time);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_helper_runs_beside_the_cores() {
+        let allowed = topology::allowed_cpus().unwrap();
+        let (cores, helpers) = allowed.split_at(allowed.len() - 1);
+        let ran_on = spawn_thread("helper", cores, || topology::allowed_cpus().unwrap());
+        assert_eq!(ran_on.unwrap().join().unwrap(), helpers);
+        let anywhere = spawn_thread("helper", &allowed, || topology::allowed_cpus().unwrap());
+        assert_eq!(anywhere.unwrap().join().unwrap(), allowed);
+    }
+}
