@@ -1,91 +1,59 @@
-//! The life of a job.
+//! The life of a job: check, prepare, start, watch, end.
+//!
+//! Read: `error` (how a job ends badly) · `prepare` (nothing outside the process is changed) ·
+//! `connect` (sources and sinks, per core) · `run` (start order, supervision, end) · `signals` ·
+//! `progress` · `totals` · `ledger` · `report` · `explain`.
 
-use std::fmt;
-use std::path::PathBuf;
+mod connect;
+mod error;
+mod explain;
+mod ledger;
+mod prepare;
+mod progress;
+mod report;
+mod run;
+mod signals;
+mod totals;
 
-use crate::config::Job;
+pub use error::{ErrorClass, JobError};
+pub use run::RunOptions;
 
-/// How a job is run, besides what its file says.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct RunOptions {
-    /// Where the report goes at the end.
-    pub report: Option<PathBuf>,
-    /// On SIGTERM or SIGINT, fire open windows as at the end of input.
-    pub drain: bool,
-    /// Start over, even when the job has finished before.
-    pub fresh: bool,
-}
-
-/// Why a job ended without success.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct JobError {
-    /// What kind of trouble: the exit code.
-    pub class: ErrorClass,
-    /// One line each: what, where, what to do.
-    pub lines: Vec<String>,
-}
-
-/// Kinds of trouble, as exit codes.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum ErrorClass {
-    /// The job file or its SQL.
-    Configuration,
-    /// This machine: kernel, limits, ports, cores, directories.
-    Environment,
-    /// Data is not what it must be.
-    DataIntegrity,
-    /// Reading or writing failed.
-    Io,
-    /// Somebody else's system failed.
-    External,
-}
-
-impl ErrorClass {
-    /// The process's exit code.
-    pub fn exit_code(self) -> u8 {
-        match self {
-            ErrorClass::Configuration => 2,
-            ErrorClass::Environment => 3,
-            ErrorClass::DataIntegrity => 4,
-            ErrorClass::Io => 5,
-            ErrorClass::External => 6,
-        }
-    }
-}
-
-impl fmt::Display for JobError {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(&self.lines.join("\n"))
-    }
-}
-
-impl std::error::Error for JobError {}
+use crate::config::{CoreChoice, Job};
+use crate::reactor;
 
 /// Runs a job to its end.
 ///
 /// # Errors
 /// What stopped it.
-pub fn run(_job: &Job, _options: &RunOptions) -> Result<(), JobError> {
-    Err(not_yet())
+pub fn run(job: &Job, options: &RunOptions) -> Result<(), JobError> {
+    run::run(job, options)
 }
 
 /// Plans a job without running it; notes for the user, one line each.
 ///
 /// # Errors
-/// Everything that is wrong with its SQL.
-pub fn check(_job: &Job) -> Result<Vec<String>, JobError> {
-    Err(not_yet())
+/// Everything that is wrong with its SQL, its tables and their formats.
+pub fn check(job: &Job) -> Result<Vec<String>, JobError> {
+    let prepared = prepare::prepare(job, core_count_shown(job))?;
+    connect::check(&prepared)?;
+    Ok(prepared.notes)
 }
 
 /// The dataflow as text.
 ///
 /// # Errors
 /// As [`check`].
-pub fn explain(_job: &Job) -> Result<String, JobError> {
-    Err(not_yet())
+pub fn explain(job: &Job) -> Result<String, JobError> {
+    let core_count = core_count_shown(job);
+    Ok(explain::explain(&prepare::prepare(job, core_count)?, core_count))
 }
 
-fn not_yet() -> JobError {
-    let lines = vec!["this build has no planner; use a later one".to_owned()];
-    JobError { class: ErrorClass::Environment, lines }
+/// Number of cores for a job that is only looked at; it need not fit this machine.
+fn core_count_shown(job: &Job) -> u16 {
+    let count = match &job.reactor.cores {
+        CoreChoice::All => reactor::allowed_cpus().map_or(1, |cpus| cpus.len()),
+        CoreChoice::Count(count) => return *count,
+        CoreChoice::Cpus(cpus) => cpus.len(),
+    };
+    u16::try_from(count).unwrap_or(crate::limits::CORES_MAX).clamp(1, crate::limits::CORES_MAX)
 }

@@ -1,8 +1,15 @@
 //! From a graph of operators to one worker per core.
 //!
-//! Read: `graph` (what the planner hands over) · `fuse` (operators into chains, cut at exchanges) ·
-//! `build` (a plan into each core's stages).
+//! Read: `graph` (what the planner hands over) · `fuse` (nodes into stages, cut at exchanges) ·
+//! `build` (a stage's operators, on the core that runs them).
 
+mod build;
+mod fuse;
 mod graph;
 
+pub use build::{build_chain, check_windows};
+pub use fuse::{
+    EdgeIndex, EdgeSpec, LaneSpec, OperatorSpec, OutletSpec, Routing, StageInput, StageSpec,
+    Stages, TreeSpec, fuse,
+};
 pub use graph::{Graph, Node, NodeIndex, NodeKind, OperatorId, SinkIndex, SourceIndex};

@@ -11,6 +11,9 @@ pub mod operator; // computation
 pub mod state; //    what it remembers
 pub mod sink; //     bytes out
 
+// Making it survive.
+pub mod journal; //  what is kept on disk between runs
+
 // Putting it together.
 pub mod sql; //      text to a dataflow graph
 pub mod dataflow; // a graph to one worker per core
@@ -24,3 +27,7 @@ pub mod reactor; //  one pinned executor and one ring per core
 pub mod metrics; //  counters and histograms
 pub mod limits; //   every bound and size
 pub mod stdx; //     what std lacks
+
+// Around it.
+#[cfg(test)]
+mod sim; //          whole appliances on one thread, seeded

@@ -111,6 +111,21 @@ pub const POLL_ROUNDS_MAX: usize = 4;
 /// Memory a connection keeps for its next bytes to send.
 pub const SEND_BUFFER_KEPT_BYTES: usize = 64 * 1024;
 
+/// How often a core reports its counters, ns. Also the longest an idle core sleeps.
+pub const REPORT_INTERVAL_NS: u64 = 1_000_000_000;
+
+/// How soon a core that waits for room on another core looks again, ns: nobody wakes it.
+pub const BLOCKED_LOOK_AGAIN_NS: u64 = 100_000;
+
+/// Messages between two instances of one source that may wait in a ring; more wait at the sender.
+pub const SOURCE_MESSAGES_MAX: usize = 64;
+
+/// Examples of late and rejected records a core keeps for the report.
+pub const DIVERTED_EXAMPLES_MAX: usize = 5;
+
+/// Time between two progress lines.
+pub const PROGRESS_INTERVAL: std::time::Duration = std::time::Duration::from_secs(1);
+
 const _: () = {
     assert!(BATCH_ROWS_MAX <= TURN_ROWS_MAX);
     assert!(COALESCED_BATCH_ROWS_MAX < BATCH_ROWS_MAX);

@@ -4,7 +4,7 @@
 //! Read: `clock` · `net` and `disk` (the seams: traits with a real and a simulated side) · `ring` ⚠
 //! (own ring; `ring/buffers` ⚠, what is received into) · `core_io` (both over the ring) · `mesh`
 //! (polled rings between cores) · `park` (sleep, wake) · `executor` (the loop around a [`Task`]) ·
-//! `topology` (which CPUs) · `threads` (those that are no core) · `probe` (what this machine can do)
+//! `topology` (which CPUs) · `threads` (those that are no core) · `usage` · `probe` (what this machine can do)
 //! · `sys` ⚠ (every libc call) · `testing` (seams in memory, for unit tests of every module).
 //!
 //! To run: [`probe`], [`resolve_cores`], [`Cores::prepare`], make the channels between cores with
@@ -25,6 +25,7 @@ mod sys;
 pub(crate) mod testing;
 mod threads;
 mod topology;
+mod usage;
 
 pub use clock::{Clock, ManualClock, SystemClock};
 pub use disk::{Disk, DiskResult, FileId, FileStatus, OpenMode, OperationId};
@@ -36,6 +37,7 @@ pub use net::{
 pub use probe::{Obstacle, probe};
 pub use threads::{sleep, spawn_thread};
 pub use topology::{CoresError, CoresRequest, allowed_cpus, helper_cpus, resolve_cores};
+pub use usage::{ProcessUsage, process_usage};
 
 /// What a core's task may use of the outside world during a turn.
 pub trait Io {

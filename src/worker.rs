@@ -1,1 +1,352 @@
-//! One core's turn.
+//! One core's turn: the shortest true account of the machine.
+//!
+//! In:  what the core's sources read and what other cores sent.
+//! Out: rows in sinks, elements in outboxes, and reports for the housekeeping thread.
+//!
+//! Read: this file · `tree` (a stage's operators) · `port` (what trees write to) · `sources` ·
+//! `sinks` · `build` (a core's worker from the job) · `diversion` (late and rejected rows) · `report` (what a core tells the others).
+//!
+//! Invariants
+//! - Stages are served from the sinks backwards, so a stage waits for later stages only.
+//! - A stage that cannot pass anything on is skipped; the others go on.
+//! - A turn handles a bounded number of rows per stage.
+
+mod build;
+mod diversion;
+mod port;
+mod report;
+mod sinks;
+mod sources;
+mod tree;
+
+pub use build::{DiversionSpec, JobGraph, Wiring};
+pub use diversion::DIVERSION_SCHEMA;
+pub(crate) use diversion::Diversion;
+pub use report::{CoreReport, JobCommand, JobSignal, Reporter};
+pub(crate) use sinks::SinkSlot;
+pub(crate) use sources::SourceSlot;
+pub(crate) use tree::{Outlet, Tree};
+
+use crate::dataflow::{OperatorSpec, SourceIndex};
+use crate::exchange::{Inbox, Outbox};
+use crate::limits::BLOCKED_LOOK_AGAIN_NS;
+use crate::operator::Diverted;
+use crate::reactor::{Io, Task, Turn};
+use crate::record::{Element, Timestamp, Watermark};
+use crate::source::SourceProgress;
+use port::Port;
+
+/// The dataflow of one core.
+pub struct Worker {
+    pub(crate) stages: Vec<Stage>,
+    pub(crate) sources: Vec<SourceSlot>,
+    pub(crate) outboxes: Vec<Outbox>,
+    pub(crate) sinks: Vec<SinkSlot>,
+    pub(crate) diversions: Vec<Diversion>,
+    pub(crate) signal: JobSignal,
+    pub(crate) reporter: Reporter,
+    /// Rows a stage handles in one turn.
+    pub(crate) turn_rows_max: usize,
+    pub(crate) diverted: Vec<Diverted>,
+    pub(crate) command_seen: JobCommand,
+    /// A rejected record that ends the job.
+    pub(crate) rejection_failure: Option<String>,
+    pub(crate) turn_began_ns: u64,
+    pub(crate) was_busy: bool,
+}
+
+/// A stage on this core.
+pub(crate) struct Stage {
+    pub(crate) input: Input,
+    pub(crate) tree: Tree,
+    /// The operators of all its chains, as `Tree::each_chain` meets them.
+    pub(crate) operators: Vec<OperatorSpec>,
+    /// Whose late and rejected sinks its diverted rows go to.
+    pub(crate) source: Option<SourceIndex>,
+    /// Nothing more will come in.
+    pub(crate) input_ended: bool,
+    /// Everything has come, gone through and been flushed.
+    pub(crate) ended: bool,
+    /// When the input alone makes work: monotonic ns.
+    pub(crate) wakes_at_ns: Option<u64>,
+}
+
+/// Where a stage's elements come from on this core.
+pub(crate) enum Input {
+    /// A source, by its index.
+    Source(usize),
+    /// An exchange.
+    Edge(Inbox),
+}
+
+impl Task for Worker {
+    fn turn(&mut self, io: &mut dyn Io) -> Turn {
+        let now_ns = io.clock().monotonic_ns();
+        self.measure_turn(now_ns);
+        let mut busy = self.obey(io);
+        let mut blocked = false;
+        for sink in &mut self.sinks {
+            busy |= sink.poll(io);
+        }
+        for index in (0..self.stages.len()).rev() {
+            let served = self.serve(index, now_ns, io);
+            busy |= served == Served::Something;
+            blocked |= served == Served::Blocked;
+        }
+        for source in &mut self.sources {
+            source.drain_messages(io);
+        }
+        self.end_diversions(io);
+        for outbox in &mut self.outboxes {
+            busy |= outbox.flush();
+            blocked |= !outbox.is_drained();
+        }
+        busy |= self.housekeep();
+        self.was_busy = busy;
+        self.answer(busy, blocked, io)
+    }
+}
+
+impl Worker {
+    /// One stage: unfinished work first, then new elements while there is room and budget.
+    fn serve(&mut self, index: usize, now_ns: u64, io: &mut dyn Io) -> Served {
+        if self.stages[index].ended {
+            return Served::Nothing;
+        }
+        let now = Timestamp::from_millis(io.clock().wall_ms());
+        let turn_rows_max = self.turn_rows_max;
+        let Worker { stages, sources, outboxes, sinks, diverted, diversions, .. } = self;
+        let stage = &mut stages[index];
+        let mut port = Port { outboxes, sinks, io, budget_rows: turn_rows_max, diverted, now_ns };
+        stage.tree.on_clock(now, &mut port);
+        let settled = stage.tree.advance(&mut port);
+        let diverting = stage.source.is_some_and(|source| diversions[source.0].is_full(&port));
+        let served = if !settled || diverting {
+            Served::Blocked
+        } else if stage.input_ended {
+            stage.ended = true;
+            Served::Something
+        } else {
+            stage.feed(sources, &mut port, self.command_seen)
+        };
+        stage.tree.flush(&mut port);
+        let emitted = port.budget_rows < turn_rows_max;
+        let diverted_any = self.pass_on_diverted(index, now_ns, io);
+        if emitted || diverted_any { Served::Something } else { served }
+    }
+
+    /// Late and rejected rows of a stage go to their source's sinks, or are only counted.
+    fn pass_on_diverted(&mut self, index: usize, now_ns: u64, io: &mut dyn Io) -> bool {
+        let diverted = std::mem::take(&mut self.diverted);
+        let Stage { source, input, .. } = &self.stages[index];
+        let rejections = match input {
+            Input::Source(slot) => self.sources[*slot].take_rejections(),
+            Input::Edge(_) => Vec::new(),
+        };
+        if diverted.is_empty() && rejections.is_empty() {
+            return false;
+        }
+        self.reporter.note_rejections(&rejections);
+        self.reporter.note_diverted(&diverted);
+        if let Some(source) = *source {
+            self.rejection_failure = self.diversions[source.0]
+                .failure(&rejections, &diverted)
+                .or(self.rejection_failure.take());
+            let Worker { outboxes, sinks, diversions, diverted: none, .. } = self;
+            let mut port =
+                Port { outboxes, sinks, io, budget_rows: usize::MAX, diverted: none, now_ns };
+            diversions[source.0].write(&rejections, &diverted, &mut port);
+        }
+        true
+    }
+
+    /// A source's late and rejected sinks have had everything once its stages have ended.
+    fn end_diversions(&mut self, io: &mut dyn Io) {
+        let Worker { stages, outboxes, sinks, diversions, diverted, turn_began_ns, .. } = self;
+        for (source, diversion) in diversions.iter_mut().enumerate() {
+            let of_source = |stage: &&Stage| stage.source == Some(SourceIndex(source));
+            if stages.iter().filter(of_source).all(|stage| stage.ended) {
+                let now_ns = *turn_began_ns;
+                diversion.end(&mut Port { outboxes, sinks, io, budget_rows: 0, diverted, now_ns });
+            }
+        }
+    }
+
+    /// Looks at what the housekeeping thread asked for.
+    fn obey(&mut self, io: &mut dyn Io) -> bool {
+        let command = self.signal.command();
+        if command == self.command_seen {
+            return false;
+        }
+        self.command_seen = command;
+        if command != JobCommand::Run {
+            for source in &mut self.sources {
+                source.stop(io);
+            }
+        }
+        true
+    }
+
+    /// A bounded piece of work that could wait, in every turn; true when there is more.
+    fn housekeep(&mut self) -> bool {
+        self.stages.iter_mut().fold(false, |more, stage| stage.tree.housekeep() | more)
+    }
+
+    fn measure_turn(&mut self, now_ns: u64) {
+        if self.was_busy {
+            self.reporter.note_turn(now_ns.saturating_sub(self.turn_began_ns));
+        }
+        self.turn_began_ns = now_ns;
+    }
+
+    /// What the executor is told; reports are sent on the way.
+    fn answer(&mut self, busy: bool, blocked: bool, io: &mut dyn Io) -> Turn {
+        if let Some(failure) = self.take_failure() {
+            self.fail(failure);
+            return Turn::Finished;
+        }
+        let stages_ended = self.stages.iter().all(|stage| stage.ended);
+        let drained = self.outboxes.iter().all(Outbox::is_drained);
+        if stages_ended && drained && self.sinks.iter().all(SinkSlot::is_finished) {
+            let report = self.report(true);
+            self.reporter.send(report);
+            return Turn::Finished;
+        }
+        let now_ns = self.turn_began_ns;
+        let notices = self.sources.iter_mut().filter_map(SourceSlot::take_notice);
+        self.reporter.note(notices);
+        if self.reporter.is_due(now_ns) {
+            let report = self.report(false);
+            self.reporter.send(report);
+        }
+        match (busy, blocked) {
+            (true, _) => Turn::Busy,
+            // No one wakes a sender when its queue has room again: look soon.
+            (false, true) => Turn::Idle { wakes_at_ns: Some(now_ns + BLOCKED_LOOK_AGAIN_NS) },
+            (false, false) => Turn::Idle { wakes_at_ns: Some(self.wakes_at_ns(io)) },
+        }
+    }
+
+    fn take_failure(&mut self) -> Option<String> {
+        if let Some(failure) = self.rejection_failure.take() {
+            return Some(failure);
+        }
+        let sink = self.sinks.iter_mut().find_map(SinkSlot::take_failure);
+        if let Some(failure) = sink {
+            return Some(failure.message);
+        }
+        let source = self.sources.iter_mut().find_map(SourceSlot::take_failure);
+        source.map(|failure| failure.message)
+    }
+
+    fn wakes_at_ns(&self, io: &dyn Io) -> u64 {
+        let (wall_ms, now_ns) = (io.clock().wall_ms(), self.turn_began_ns);
+        let clocks = self.stages.iter().filter_map(|stage| stage.tree.wakes_at()).map(|at| {
+            let wait_ms = u64::try_from(at.millis().saturating_sub(wall_ms)).unwrap_or(0);
+            now_ns.saturating_add(wait_ms.saturating_mul(1_000_000))
+        });
+        let inputs = self.stages.iter().filter_map(|stage| stage.wakes_at_ns);
+        let sinks = self.sinks.iter().filter_map(SinkSlot::wakes_at_ns);
+        let report_ns = self.reporter.due_ns();
+        clocks.chain(inputs).chain(sinks).fold(report_ns, u64::min)
+    }
+}
+
+/// What serving a stage came to.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Served {
+    Something,
+    Nothing,
+    /// There is something to do, but no room for what would come of it.
+    Blocked,
+}
+
+impl Stage {
+    pub(crate) fn new(
+        input: Input,
+        tree: Tree,
+        operators: Vec<OperatorSpec>,
+        source: Option<SourceIndex>,
+    ) -> Stage {
+        let (input_ended, ended) = (false, false);
+        Stage { input, tree, operators, source, input_ended, ended, wakes_at_ns: None }
+    }
+
+    /// New elements, while there is room and budget.
+    fn feed(
+        &mut self,
+        sources: &mut [SourceSlot],
+        port: &mut Port<'_>,
+        command: JobCommand,
+    ) -> Served {
+        match self.input {
+            Input::Source(source) => self.feed_from_source(&mut sources[source], port, command),
+            Input::Edge(_) => self.feed_from_edge(port),
+        }
+    }
+
+    fn feed_from_source(
+        &mut self,
+        slot: &mut SourceSlot,
+        port: &mut Port<'_>,
+        command: JobCommand,
+    ) -> Served {
+        let mut progress = SourceProgress::Busy;
+        if !slot.has_staged() && !self.tree.is_full(port) {
+            progress = slot.poll(port.io);
+        }
+        let mut passed = false;
+        while !self.tree.is_full(port)
+            && let Some(batch) = slot.next_batch()
+        {
+            self.tree.accept(Element::Batch(batch), port);
+            passed = true;
+        }
+        if slot.has_staged() || self.tree.is_full(port) {
+            return if passed { Served::Something } else { Served::Blocked };
+        }
+        if let Some(watermark) = slot.new_watermark() {
+            self.tree.accept(Element::Watermark(watermark), port);
+            passed = true;
+        }
+        self.wakes_at_ns = None;
+        match progress {
+            SourceProgress::Idle { wakes_at_ns } if !passed => {
+                self.wakes_at_ns = wakes_at_ns;
+                Served::Nothing
+            }
+            SourceProgress::Idle { .. } | SourceProgress::Busy => Served::Something,
+            SourceProgress::Finished => {
+                self.end_of_input(command, port);
+                Served::Something
+            }
+        }
+    }
+
+    /// A source has nothing more. Stopped on request, open windows stay open; at the end of
+    /// bounded input, or told to drain, the last watermark closes them.
+    fn end_of_input(&mut self, command: JobCommand, port: &mut Port<'_>) {
+        if command != JobCommand::Stop {
+            let last = Watermark::At(Timestamp::MAX);
+            self.tree.accept(Element::Watermark(last), port);
+        }
+        self.tree.accept(Element::End, port);
+        self.input_ended = true;
+    }
+
+    fn feed_from_edge(&mut self, port: &mut Port<'_>) -> Served {
+        let Input::Edge(inbox) = &mut self.input else { unreachable!("asked of edges only") };
+        let mut served = Served::Nothing;
+        while !self.tree.is_full(port) && !port.budget_is_used() {
+            let Some(element) = inbox.next() else { return served };
+            match &element {
+                Element::Batch(batch) => port.use_budget(batch.len()),
+                Element::End => self.input_ended = true,
+                Element::Watermark(_) | Element::Barrier(_) => {}
+            }
+            self.tree.accept(element, port);
+            served = Served::Something;
+        }
+        Served::Something
+    }
+}

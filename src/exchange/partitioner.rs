@@ -64,6 +64,17 @@ impl Partitioner {
         Ok(Partitioner { rule: Rule::ByKey(Box::new(by_key)) })
     }
 
+    /// Each row to the owner of the key hash it carries; every batch must carry them.
+    pub fn by_hash(core_count: u16) -> Partitioner {
+        let options = KeyPartitioning {
+            schema: &Schema::empty(),
+            columns: &[],
+            hasher: KeyHasher::new(0),
+            core_count,
+        };
+        Partitioner::by_key(&options).expect("no columns, none of an unsupported type")
+    }
+
     /// All rows to `core`: for a sink that has one connection.
     pub fn to_core(core: CoreId) -> Partitioner {
         Partitioner { rule: Rule::ToCore(core) }

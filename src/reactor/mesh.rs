@@ -46,6 +46,11 @@ impl<T> MeshSender<T> {
         self.ring.slots()
     }
 
+    /// True when the receiving core has ended: what is pushed goes nowhere.
+    pub fn is_abandoned(&self) -> bool {
+        self.ring.is_abandoned()
+    }
+
     /// Slots in all.
     pub fn capacity(&self) -> usize {
         self.ring.buffer().capacity()

@@ -5,7 +5,7 @@
 use arrow::array::{Array, ArrayRef, AsArray, BinaryArray, BooleanArray, RecordBatch, UInt64Array};
 use arrow::buffer::ScalarBuffer;
 use arrow::compute::{FilterBuilder, take};
-use arrow::datatypes::{Int64Type, UInt32Type, UInt64Type};
+use arrow::datatypes::{Int64Type, UInt64Type};
 use arrow::error::ArrowError;
 use std::sync::Arc;
 
@@ -137,9 +137,6 @@ impl Provenance {
         })
     }
 }
-
-/// Index type of [`Batch::take`]; named here so that callers need not know Arrow's name for it.
-pub type RowIndex = <UInt32Type as arrow::datatypes::ArrowPrimitiveType>::Native;
 
 #[cfg(test)]
 mod tests {

@@ -9,7 +9,7 @@
 //! - Processing time: rows belong to the pane of the clock's last reading, and a window fires when
 //!   the clock reaches its end. A window still open at the end of input stays held.
 
-use arrow::array::{Array, AsArray};
+use arrow::array::{Array, AsArray, UInt32Array};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::ops::Range;
@@ -24,7 +24,7 @@ use super::sender::int64;
 use super::slices::Pane;
 use crate::metrics::OperatorCounters;
 use crate::operator::aggregate::Groups;
-use crate::operator::{Operator, Output, Progress, TimeDomain};
+use crate::operator::{Diverted, DivertedKind, Operator, Output, Progress, TimeDomain};
 use crate::record::{Batch, KeyHasher, Timestamp, Watermark};
 use crate::state::Timers;
 
@@ -69,6 +69,42 @@ impl WindowReceiver {
             watermark: None,
             dropped: vec![],
             arrival_ns: 0,
+        }
+    }
+
+    /// The pane with those of its windows that have not fired; `None` when all have. A core whose
+    /// splits were all idle or gone did not hold the watermark back; what a split that joins it then
+    /// brings may be behind what the other cores have said meanwhile.
+    fn open_pane(&self, pane: Pane) -> Option<Pane> {
+        if pane.first - 1 > self.complete {
+            return Some(pane);
+        }
+        self.plan.slices.pane(pane.end, self.complete)
+    }
+
+    /// Rows that came too late even for the last of their windows, as many as the run stands for.
+    fn divert_late(
+        &mut self,
+        batch: &Batch,
+        run: &Range<usize>,
+        pane: Pane,
+        rows: u64,
+        out: &mut dyn Output,
+    ) {
+        self.counters.late += rows;
+        let end = Timestamp::from_millis(self.plan.slices.last_window(pane.end));
+        let complete = Timestamp::from_millis(self.complete);
+        let reason = format!(
+            "the window ending at {end} was complete at watermark {complete}, which other cores had \
+             reached while this row's core was idle"
+        );
+        let represented = int64(batch, COLUMN_ROWS);
+        for row in run.clone() {
+            let index = u32::try_from(row).expect("limits::BATCH_ROWS_MAX rows at most");
+            let count = usize::try_from(represented[row]).expect("numbers of rows are positive");
+            let indices = UInt32Array::from(vec![index; count]);
+            let rows = batch.take(&indices).expect("every column can be gathered");
+            out.divert(Diverted { kind: DivertedKind::Late, reason: reason.clone(), rows });
         }
     }
 
@@ -192,7 +228,7 @@ impl WindowReceiver {
 }
 
 impl Operator for WindowReceiver {
-    fn process(&mut self, batch: Batch, _out: &mut dyn Output) -> Progress {
+    fn process(&mut self, batch: Batch, out: &mut dyn Output) -> Progress {
         assert!(self.firing.is_none());
         self.arrival_ns = self.arrival_ns.max(batch.arrival_ns);
         let represented = int64(&batch, COLUMN_ROWS);
@@ -208,9 +244,14 @@ impl Operator for WindowReceiver {
             let rows: i64 = represented[start..end].iter().sum();
             let rows = u64::try_from(rows).expect("numbers of rows are positive");
             self.counters.rows_in += rows;
-            self.counters.absorbed += rows;
-            self.counters.held += rows;
-            self.merge(&batch, &(start..end), pane, rows);
+            match self.open_pane(pane) {
+                Some(pane) => {
+                    self.counters.absorbed += rows;
+                    self.counters.held += rows;
+                    self.merge(&batch, &(start..end), pane, rows);
+                }
+                None => self.divert_late(&batch, &(start..end), pane, rows, out),
+            }
             start = end;
         }
         // Under full load no turn has time left; memory must come back all the same.

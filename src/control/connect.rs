@@ -1,0 +1,186 @@
+//! Sources and sinks: opened once for the job, made once per core.
+//!
+//! In:  what the configuration says of each connector.
+//! Out: per core, one instance of every source and sink.
+//!
+//! What can fail on the user's side (files that are not there, directories that cannot be written)
+//! fails here, before any core starts.
+
+use std::sync::Arc;
+
+use super::prepare::{Prepared, PreparedSink, PreparedSource};
+use super::progress::say;
+use super::{ErrorClass, JobError};
+use crate::config::{FileSinkConfig, FileSourceConfig, Job, SinkConnector, SourceConnector};
+use crate::format::{self, FormatOptions};
+use crate::limits::FILE_FOLLOW_INTERVAL_NS_DEFAULT;
+use crate::sink::{
+    BlackholeSink, FileSink, FileSinkOptions, PrintSink, Sink, check_directory, prepare_directory,
+};
+use crate::source::{
+    CutOptions, DecoderFactory, FilePlan, FileSource, FileSourceOptions, FollowOptions,
+    FollowSource, PlanError, Source, check_follow,
+};
+use crate::stdx::CoreId;
+
+type MakeSource = Box<dyn Fn(CoreId) -> Box<dyn Source> + Send + Sync>;
+type MakeSink = Box<dyn Fn(CoreId) -> Box<dyn Sink> + Send + Sync>;
+
+/// Makes every core's sources and sinks, in the plan's order.
+pub(super) struct Connectors {
+    sources: Vec<MakeSource>,
+    sinks: Vec<MakeSink>,
+}
+
+/// What `check` can say of the connectors without changing anything.
+pub(super) fn check(prepared: &Prepared) -> Result<(), JobError> {
+    let errors: Vec<String> = prepared
+        .sinks
+        .iter()
+        .filter_map(|sink| match &sink.config.connector {
+            SinkConnector::File(file) => check_directory(&file.path).err(),
+            _ => None,
+        })
+        .map(|error| error.to_string())
+        .collect();
+    if errors.is_empty() { Ok(()) } else { Err(JobError::configuration(errors)) }
+}
+
+impl Connectors {
+    /// Finds files, makes directories.
+    pub(super) fn open(
+        job: &Job,
+        prepared: &Prepared,
+        core_count: u16,
+    ) -> Result<Connectors, JobError> {
+        let sources = prepared
+            .sources
+            .iter()
+            .map(|source| open_source(job, source, core_count))
+            .collect::<Result<_, _>>()?;
+        let sinks = prepared
+            .sinks
+            .iter()
+            .map(|sink| open_sink(sink, core_count))
+            .collect::<Result<_, _>>()?;
+        Ok(Connectors { sources, sinks })
+    }
+
+    pub(super) fn sources(&self, core: CoreId) -> Vec<Box<dyn Source>> {
+        self.sources.iter().map(|make| make(core)).collect()
+    }
+
+    pub(super) fn sinks(&self, core: CoreId) -> Vec<Box<dyn Sink>> {
+        self.sinks.iter().map(|make| make(core)).collect()
+    }
+}
+
+fn open_source(
+    job: &Job,
+    source: &PreparedSource,
+    core_count: u16,
+) -> Result<MakeSource, JobError> {
+    match &source.config.connector {
+        SourceConnector::File(file) => open_file_source(job, source, file, core_count),
+        SourceConnector::Tcp(_) => Err(not_built("source", &source.planned.name)),
+    }
+}
+
+fn not_built(kind: &str, name: &str) -> JobError {
+    JobError::configuration(vec![format!(
+        "{kind} \"{name}\": connector \"tcp\" is not built yet; use \"file\""
+    )])
+}
+
+fn open_file_source(
+    job: &Job,
+    source: &PreparedSource,
+    file: &FileSourceConfig,
+    core_count: u16,
+) -> Result<MakeSource, JobError> {
+    let lines = !matches!(&source.config.format, FormatOptions::Csv(csv) if csv.multiline);
+    let cut = CutOptions { core_count, chunk_bytes: job.limits.file_chunk_bytes, lines };
+    let failed = |error: PlanError| {
+        JobError::new(ErrorClass::Io, format!("source \"{}\": {error}", source.planned.name))
+    };
+    let options = FileSourceOptions {
+        name: source.planned.name.as_str().into(),
+        core: CoreId::ZERO,
+        core_count,
+        decoder: source.decoder_options(),
+        make_decoder: decoder_factory(),
+        event_time: source.event_time(),
+        keep_provenance: source.keeps_provenance(),
+    };
+    if file.follow {
+        check_follow(&file.path).map_err(failed)?;
+        let path = file.path.clone();
+        return Ok(Box::new(move |core| {
+            let (path, interval_ns) = (path.clone(), FILE_FOLLOW_INTERVAL_NS_DEFAULT);
+            let source = FileSourceOptions { core, ..options.clone() };
+            Box::new(FollowSource::new(FollowOptions { path, interval_ns, source }))
+        }));
+    }
+    let plan = Arc::new(FilePlan::new(&file.path, cut).map_err(failed)?);
+    Ok(Box::new(move |core| {
+        let options = FileSourceOptions { core, ..options.clone() };
+        Box::new(FileSource::new(Arc::clone(&plan), options))
+    }))
+}
+
+fn decoder_factory() -> DecoderFactory {
+    Arc::new(|options| {
+        format::decoder(&options).expect("the same options were tried before the start")
+    })
+}
+
+fn open_sink(sink: &PreparedSink, core_count: u16) -> Result<MakeSink, JobError> {
+    let make: MakeSink = match &sink.config.connector {
+        SinkConnector::File(file) => return open_file_sink(sink, file),
+        SinkConnector::Blackhole => Box::new(|_| Box::new(BlackholeSink::default())),
+        SinkConnector::Print => {
+            let schema = sink.planned.schema.clone();
+            Box::new(move |_| {
+                let encoder = format::print_encoder(&schema);
+                Box::new(PrintSink::new(encoder.expect("it was tried before the start")))
+            })
+        }
+        SinkConnector::Tcp(_) => return Err(not_built("sink", &sink.planned.name)),
+    };
+    if core_count == 1 || !sink.is_gathered() {
+        return Ok(make);
+    }
+    // Rows of a gathered sink go to core 0; the instances elsewhere never get one.
+    Ok(Box::new(move |core| match core {
+        CoreId::ZERO => make(core),
+        _ => Box::new(BlackholeSink::default()),
+    }))
+}
+
+fn open_file_sink(sink: &PreparedSink, file: &FileSinkConfig) -> Result<MakeSink, JobError> {
+    let prepared = prepare_directory(&file.path).map_err(|error| {
+        JobError::new(ErrorClass::Io, format!("sink \"{}\": {error}", sink.planned.name))
+    })?;
+    for note in &prepared.notes {
+        say(&format!("note: {note}"));
+    }
+    let (format, schema) = (sink.config.format.clone(), sink.planned.schema.clone());
+    let file = file.clone();
+    let extension = match &format {
+        FormatOptions::Json(_) => "json",
+        FormatOptions::Csv(_) => "csv",
+        FormatOptions::Raw => "txt",
+    };
+    Ok(Box::new(move |core| {
+        let encoder = format::encoder(&format, &schema);
+        Box::new(FileSink::new(FileSinkOptions {
+            directory: file.path.clone(),
+            run: prepared.run,
+            core,
+            extension: extension.to_owned(),
+            encoder: encoder.expect("the same options were tried before the start"),
+            part_bytes_max: file.part_bytes_max,
+            part_age_ns_max: u64::try_from(file.part_age_max.as_nanos()).unwrap_or(u64::MAX),
+        }))
+    }))
+}

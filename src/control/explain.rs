@@ -1,0 +1,97 @@
+//! `pelton explain`: the dataflow as a tree of text.
+
+use std::fmt::Write;
+
+use super::prepare::Prepared;
+use super::report::label;
+use crate::config::{SinkConnector, SourceConnector, TcpEndpoint};
+use crate::dataflow::{OutletSpec, Routing, StageInput, TreeSpec};
+
+/// Stages in the order of the data: what each reads, computes and feeds.
+pub(super) fn explain(prepared: &Prepared, core_count: u16) -> String {
+    let mut text = format!("every core runs all of this; cores: {core_count}\n");
+    for stage in &prepared.stages().stages {
+        match stage.input {
+            StageInput::Source(source) => {
+                let source = &prepared.sources[source.0];
+                let connector = source_words(&source.config.connector);
+                line(&mut text, 0, &format!("source {}: {connector}", source.planned.name));
+            }
+            StageInput::Edge(edge) => {
+                let routing = routing_words(prepared, prepared.stages().edges[edge.0].routing);
+                line(&mut text, 0, &format!("exchange {}: {routing}", edge.0 + 1));
+            }
+        }
+        tree(&mut text, prepared, &stage.tree, 1);
+    }
+    for (source, sinks) in prepared.sources.iter().zip(&prepared.diversions) {
+        for (kind, sink) in [("late", sinks.late), ("rejected", sinks.rejected)] {
+            if let Some(sink) = sink {
+                let (from, to) = (&source.planned.name, &prepared.sinks[sink.0].planned.name);
+                line(&mut text, 0, &format!("{kind} rows of {from} -> sink {to}"));
+            }
+        }
+    }
+    for note in &prepared.notes {
+        line(&mut text, 0, &format!("note: {note}"));
+    }
+    text
+}
+
+fn tree(text: &mut String, prepared: &Prepared, spec: &TreeSpec, depth: usize) {
+    for operator in &spec.operators {
+        line(text, depth, &label(&prepared.graph.graph, *operator));
+    }
+    for outlet in &spec.outlets {
+        match outlet {
+            OutletSpec::Tree(nested) => {
+                line(text, depth, "also:");
+                tree(text, prepared, nested, depth + 1);
+            }
+            OutletSpec::Edge(lane) => {
+                line(text, depth, &format!("-> exchange {}", lane.edge.0 + 1));
+            }
+            OutletSpec::Sink(sink) => {
+                let sink = &prepared.sinks[sink.0];
+                let connector = sink_words(&sink.config.connector);
+                line(text, depth, &format!("-> sink {}: {connector}", sink.planned.name));
+            }
+        }
+    }
+}
+
+fn routing_words(prepared: &Prepared, routing: Routing) -> String {
+    match routing {
+        Routing::ByKey => "by key hash, to the core that owns the key".to_owned(),
+        Routing::ToSink(sink) => {
+            format!("to core 0, which serves sink {}", prepared.sinks[sink.0].planned.name)
+        }
+    }
+}
+
+fn source_words(connector: &SourceConnector) -> String {
+    match connector {
+        SourceConnector::Tcp(tcp) => endpoint_words(tcp.endpoint),
+        SourceConnector::File(file) => format!("file {}", file.path.display()),
+    }
+}
+
+fn sink_words(connector: &SinkConnector) -> String {
+    match connector {
+        SinkConnector::Tcp(tcp) => endpoint_words(tcp.endpoint),
+        SinkConnector::File(file) => format!("files in {}", file.path.display()),
+        SinkConnector::Print => "standard output".to_owned(),
+        SinkConnector::Blackhole => "counted and dropped".to_owned(),
+    }
+}
+
+fn endpoint_words(endpoint: TcpEndpoint) -> String {
+    match endpoint {
+        TcpEndpoint::Listen(address) => format!("tcp, listening on {address}"),
+        TcpEndpoint::Connect(address) => format!("tcp, connecting to {address}"),
+    }
+}
+
+fn line(text: &mut String, depth: usize, words: &str) {
+    writeln!(text, "{:1$}{words}", "", depth * 2).expect("writing to memory cannot fail");
+}

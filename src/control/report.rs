@@ -1,0 +1,251 @@
+//! `run --report FILE`: what happened, as one JSON document.
+//!
+//! Field names carry their units. `schema` counts up when a field changes its meaning.
+
+use serde::Serialize;
+use std::collections::BTreeMap;
+
+use super::totals::Totals;
+use crate::dataflow::{Graph, OperatorSpec};
+use crate::metrics::{LatencyHistogram, OperatorCounters, SinkCounters, SourceCounters};
+
+/// Version of the document's form.
+const REPORT_SCHEMA: u32 = 1;
+
+/// One run.
+#[derive(Serialize, Debug)]
+pub(super) struct Report {
+    schema: u32,
+    job: String,
+    version: &'static str,
+    run: u32,
+    /// `finished` (bounded input ended), `stopped`, `drained`.
+    outcome: &'static str,
+    cores: u16,
+    wall_seconds: f64,
+    /// User and system time of all threads of the process, from its start.
+    cpu_seconds: f64,
+    /// Highest resident memory of the process, bytes.
+    memory_peak_bytes: u64,
+    sources: BTreeMap<String, SourceReport>,
+    sinks: BTreeMap<String, SinkReport>,
+    operators: Vec<OperatorReport>,
+    late_rows: u64,
+    rejected_records: u64,
+    /// Rows in windows that had not fired when the run ended.
+    held_rows: u64,
+    /// The first late and rejected records of each core, with place and reason.
+    examples: Vec<String>,
+    /// Longest time from one turn of a core to its next while it had work, microseconds.
+    turn_us_max: f64,
+    ledger: LedgerReport,
+}
+
+#[derive(Serialize, Debug)]
+struct SourceReport {
+    bytes_in: u64,
+    records_in: u64,
+    rows_out: u64,
+    rejected: u64,
+    splits_opened: u64,
+    connections_refused: u64,
+}
+
+#[derive(Serialize, Debug)]
+struct SinkReport {
+    rows_in: u64,
+    rows_out: u64,
+    rows_discarded: u64,
+    bytes_out: u64,
+    /// From the arrival of a row's batch to its being written.
+    latency_us: LatencyReport,
+}
+
+#[derive(Serialize, Debug)]
+struct LatencyReport {
+    p50: f64,
+    p90: f64,
+    p99: f64,
+    p99_9: f64,
+    p99_99: f64,
+    max: f64,
+}
+
+#[derive(Serialize, Debug)]
+struct OperatorReport {
+    operator: String,
+    rows_in: u64,
+    forwarded: u64,
+    filtered: u64,
+    late: u64,
+    rejected: u64,
+    absorbed: u64,
+    fired: u64,
+    held: u64,
+    rows_out: u64,
+}
+
+#[derive(Serialize, Debug)]
+struct LedgerReport {
+    balanced: bool,
+    violations: Vec<String>,
+}
+
+/// What the process knows of its run besides the totals.
+pub(super) struct RunFacts<'a> {
+    pub(super) job: &'a str,
+    pub(super) run: u32,
+    pub(super) outcome: &'static str,
+    pub(super) cores: u16,
+    pub(super) wall_seconds: f64,
+    pub(super) cpu_seconds: f64,
+    pub(super) memory_peak_bytes: u64,
+    pub(super) source_names: Vec<String>,
+    pub(super) sink_names: Vec<String>,
+    pub(super) graph: &'a Graph,
+    pub(super) violations: Vec<String>,
+}
+
+impl Report {
+    pub(super) fn new(facts: RunFacts<'_>, totals: &Totals) -> Report {
+        let sources = facts.source_names.into_iter().zip(&totals.sources);
+        let sinks = facts.sink_names.into_iter().zip(&totals.sinks).zip(&totals.latencies);
+        Report {
+            schema: REPORT_SCHEMA,
+            job: facts.job.to_owned(),
+            version: env!("CARGO_PKG_VERSION"),
+            run: facts.run,
+            outcome: facts.outcome,
+            cores: facts.cores,
+            wall_seconds: facts.wall_seconds,
+            cpu_seconds: facts.cpu_seconds,
+            memory_peak_bytes: facts.memory_peak_bytes,
+            sources: sources.map(|(name, counters)| (name, counters.into())).collect(),
+            sinks: sinks
+                .map(|((name, counters), latency)| (name, SinkReport::new(counters, latency)))
+                .collect(),
+            operators: totals
+                .operators
+                .iter()
+                .map(|(spec, counters)| OperatorReport::new(label(facts.graph, *spec), counters))
+                .collect(),
+            late_rows: totals.late(),
+            rejected_records: totals.rejected(),
+            held_rows: totals.held(),
+            examples: totals.examples.clone(),
+            turn_us_max: micros(totals.turn_ns_max),
+            ledger: LedgerReport {
+                balanced: facts.violations.is_empty(),
+                violations: facts.violations,
+            },
+        }
+    }
+
+    /// The run in one line, for standard error.
+    pub(super) fn summary(&self) -> String {
+        let records_in: u64 = self.sources.values().map(|source| source.records_in).sum();
+        let rows_out: u64 = self.sinks.values().map(|sink| sink.rows_out).sum();
+        let held = match self.held_rows {
+            0 => String::new(),
+            held => format!(", {held} held in open windows"),
+        };
+        format!(
+            "{} {}: {records_in} records in, {rows_out} rows out, {} late, {} rejected{held}; \
+             {:.1} s, {:.1} CPU s",
+            self.job,
+            self.outcome,
+            self.late_rows,
+            self.rejected_records,
+            self.wall_seconds,
+            self.cpu_seconds
+        )
+    }
+
+    /// The document, indented, with a line end.
+    pub(super) fn to_json(&self) -> String {
+        let text = serde_json::to_string_pretty(self).expect("plain data can be written as JSON");
+        text + "\n"
+    }
+}
+
+/// An operator as `explain` and the report name it.
+pub(super) fn label(graph: &Graph, spec: OperatorSpec) -> String {
+    match spec {
+        OperatorSpec::Row(node) => graph.nodes[node.0].label.clone(),
+        OperatorSpec::WindowSender(node) => {
+            format!("{} (before the exchange)", graph.nodes[node.0].label)
+        }
+        OperatorSpec::WindowReceiver(node) => {
+            format!("{} (behind the exchange)", graph.nodes[node.0].label)
+        }
+    }
+}
+
+impl From<&SourceCounters> for SourceReport {
+    fn from(counters: &SourceCounters) -> SourceReport {
+        let SourceCounters {
+            bytes_in,
+            records_in,
+            rows_out,
+            rejected,
+            splits_opened,
+            connections_refused,
+        } = *counters;
+        SourceReport {
+            bytes_in,
+            records_in,
+            rows_out,
+            rejected,
+            splits_opened,
+            connections_refused,
+        }
+    }
+}
+
+impl SinkReport {
+    fn new(counters: &SinkCounters, latency: &LatencyHistogram) -> SinkReport {
+        let SinkCounters { rows_in, rows_out, rows_discarded, bytes_out } = *counters;
+        let latency_us = LatencyReport {
+            p50: micros(latency.quantile_ns(0.5)),
+            p90: micros(latency.quantile_ns(0.9)),
+            p99: micros(latency.quantile_ns(0.99)),
+            p99_9: micros(latency.quantile_ns(0.999)),
+            p99_99: micros(latency.quantile_ns(0.9999)),
+            max: micros(latency.max_ns()),
+        };
+        SinkReport { rows_in, rows_out, rows_discarded, bytes_out, latency_us }
+    }
+}
+
+impl OperatorReport {
+    fn new(operator: String, counters: &OperatorCounters) -> OperatorReport {
+        let OperatorCounters {
+            rows_in,
+            forwarded,
+            filtered,
+            late,
+            rejected,
+            absorbed,
+            fired,
+            held,
+            rows_out,
+        } = *counters;
+        OperatorReport {
+            operator,
+            rows_in,
+            forwarded,
+            filtered,
+            late,
+            rejected,
+            absorbed,
+            fired,
+            held,
+            rows_out,
+        }
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "shown with three digits")]
+fn micros(ns: u64) -> f64 {
+    ns as f64 / 1000.0
+}

@@ -1,0 +1,43 @@
+//! What this process has used so far, for the report.
+
+use std::fs;
+use std::time::Duration;
+
+use super::sys;
+
+/// CPU and memory of the whole process.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct ProcessUsage {
+    /// Of all threads, in user and system mode, since the process began.
+    pub cpu: Duration,
+    /// Highest resident memory so far; 0 where the kernel does not tell.
+    pub memory_peak_bytes: u64,
+}
+
+/// Asks the kernel. For threads that are no core: it reads a file.
+pub fn process_usage() -> ProcessUsage {
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let memory_peak_bytes = memory_peak_bytes(&status).unwrap_or(0);
+    ProcessUsage { cpu: Duration::from_nanos(sys::process_cpu_ns()), memory_peak_bytes }
+}
+
+/// `VmHWM:     1234 kB`.
+fn memory_peak_bytes(status: &str) -> Option<u64> {
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    let kibibytes: u64 = line.trim().strip_suffix(" kB")?.parse().ok()?;
+    kibibytes.checked_mul(1024)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_kernel_tells_what_was_used() {
+        assert_eq!(memory_peak_bytes("Name:\tx\nVmHWM:\t    12 kB\n"), Some(12 * 1024));
+        assert_eq!(memory_peak_bytes("Name:\tx\n"), None);
+        let usage = process_usage();
+        assert!(usage.cpu > Duration::ZERO);
+        assert!(usage.memory_peak_bytes > 0);
+    }
+}

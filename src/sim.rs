@@ -1,0 +1,7 @@
+//! Simulation: whole appliances on one thread, seeded.
+//!
+//! Read: `cluster` (cores that take turns in an order the seed chooses) · `answers` (the same input
+//! gives the same output, whatever the seed, the number of cores and the cuts of the input).
+
+mod answers;
+mod cluster;

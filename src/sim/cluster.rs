@@ -1,0 +1,179 @@
+//! A cluster: the workers of all cores over files in memory, turned in an order the seed chooses.
+//!
+//! In:  a job's SQL, input files, a seed, sizes of everything that can be cut differently.
+//! Out: what stands in the output directories at the end, and the cores' last reports.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::mpsc;
+
+use crate::config::Job;
+use crate::dataflow::{SinkIndex, fuse};
+use crate::format::{self, FormatOptions};
+use crate::reactor::testing::{TestFiles, TestIo};
+use crate::reactor::{Task, Turn, Wake};
+use crate::record::KeyHasher;
+use crate::sink::{FileSink, FileSinkOptions, Sink};
+use crate::source::{
+    CutOptions, EventTimeOptions, EventTimeRules, FilePlan, FileSource, FileSourceOptions, Source,
+};
+use crate::sql::{self, PlanOptions, PlannedSource};
+use crate::stdx::CoreId;
+use crate::worker::{
+    CoreReport, DIVERSION_SCHEMA, DiversionSpec, JobGraph, JobSignal, Reporter, Wiring, Worker,
+};
+
+/// Turns after which a run that has not ended counts as stuck.
+const TURNS_MAX: u32 = 2_000_000;
+
+/// What can differ between two runs that must give the same answer.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Shape {
+    pub(super) seed: u64,
+    pub(super) core_count: u16,
+    pub(super) chunk_bytes: u64,
+    pub(super) edge_elements_max: usize,
+    pub(super) turn_rows_max: usize,
+}
+
+/// What came of a run.
+#[derive(Debug)]
+pub(super) struct Outcome {
+    /// Lines of the sink, sorted.
+    pub(super) rows: Vec<String>,
+    /// Lines of the late sink, sorted.
+    pub(super) late: Vec<String>,
+    /// Lines of the rejected sink, sorted.
+    pub(super) rejected: Vec<String>,
+    /// Last report of each core.
+    pub(super) reports: Vec<CoreReport>,
+}
+
+struct NoWake;
+
+impl Wake for NoWake {
+    fn wake(&self) {}
+}
+
+/// Runs a job with one JSON source named `input` over `files` and one sink.
+pub(super) fn run(job: &Job, files: &[(&str, String)], shape: Shape) -> Outcome {
+    let options = PlanOptions { time_zone: job.time_zone.name().to_owned() };
+    let plan = sql::plan(&job.query, &job.tables, &options).expect("the tests' SQL is valid");
+    assert_eq!((plan.sources.len(), plan.sinks.len()), (1, 1));
+    let (late, rejected) = (SinkIndex(1), SinkIndex(2));
+    let (stages, outlets) = fuse(&plan.graph, |_| false, &[late, rejected]);
+    let mut outlets = outlets.into_iter();
+    let diversion = DiversionSpec { late: outlets.next(), rejected: outlets.next(), fails: false };
+    let graph = JobGraph {
+        graph: plan.graph,
+        stages,
+        diversions: vec![diversion],
+        sinks: 3,
+        hasher: KeyHasher::new(shape.seed),
+        turn_rows_max: shape.turn_rows_max,
+    };
+    let disk = TestFiles::default();
+    let mut listed = Vec::new();
+    for (name, text) in files {
+        disk.put(name, text.as_bytes());
+        listed.push((PathBuf::from(name), disk.status(name)));
+    }
+    let cut =
+        CutOptions { core_count: shape.core_count, chunk_bytes: shape.chunk_bytes, lines: true };
+    let files = Arc::new(FilePlan::of(listed, cut));
+    let schemas =
+        [plan.sinks[0].schema.clone(), DIVERSION_SCHEMA.clone(), DIVERSION_SCHEMA.clone()];
+    let wakers: Vec<Arc<dyn Wake>> =
+        (0..shape.core_count).map(|_| Arc::new(NoWake) as Arc<dyn Wake>).collect();
+    let (sender, receiver) = mpsc::channel();
+    let signal = JobSignal::default();
+    let wirings = Wiring::for_all_cores(&graph, shape.edge_elements_max, &wakers);
+    let mut cores: Vec<(Worker, TestIo)> = Vec::new();
+    for (core, wiring) in CoreId::all(shape.core_count).zip(wirings) {
+        let sources = vec![source(&plan.sources[0], &files, core, shape)];
+        let directories = ["/out", "/late", "/rejected"];
+        let sinks = directories.iter().zip(&schemas);
+        let sinks = sinks.map(|(directory, schema)| sink(directory, schema, core)).collect();
+        let reporter = Reporter::new(core, sender.clone());
+        let worker = Worker::build(&graph, wiring, sources, sinks, signal.clone(), reporter);
+        cores.push((worker, TestIo::new(&disk, shape.seed + core.index() as u64, 3)));
+    }
+    turn_until_finished(cores, shape);
+    let reports: Vec<CoreReport> = receiver.try_iter().filter(|report| report.is_final).collect();
+    assert_eq!(reports.len(), usize::from(shape.core_count), "{shape:?}");
+    Outcome {
+        rows: lines(&disk, "/out/"),
+        late: lines(&disk, "/late/"),
+        rejected: lines(&disk, "/rejected/"),
+        reports,
+    }
+}
+
+fn source(
+    planned: &PlannedSource,
+    files: &Arc<FilePlan>,
+    core: CoreId,
+    shape: Shape,
+) -> Box<dyn Source> {
+    let decoder = format::DecoderOptions {
+        format: FormatOptions::Json(format::JsonOptions { iso_timestamps: false }),
+        schema: planned.schema.clone(),
+        projection: planned.projection.clone(),
+        line_bytes_max: 1024,
+        keep_provenance: None,
+        start_offset: 0,
+    };
+    let options = FileSourceOptions {
+        name: "input".into(),
+        core,
+        core_count: shape.core_count,
+        decoder,
+        make_decoder: Arc::new(|options| format::decoder(&options).expect("the types are plain")),
+        event_time: planned.watermark.clone().map(|spec| EventTimeOptions {
+            rules: EventTimeRules { spec, max_future_ms: None },
+            idle_timeout_ns: None,
+        }),
+        keep_provenance: true,
+    };
+    Box::new(FileSource::new(Arc::clone(files), options))
+}
+
+fn sink(directory: &str, schema: &arrow::datatypes::SchemaRef, core: CoreId) -> Box<dyn Sink> {
+    let json = FormatOptions::Json(format::JsonOptions { iso_timestamps: false });
+    Box::new(FileSink::new(FileSinkOptions {
+        directory: directory.into(),
+        run: 1,
+        core,
+        extension: "json".into(),
+        encoder: format::encoder(&json, schema).expect("the types are plain"),
+        part_bytes_max: 1 << 20,
+        part_age_ns_max: u64::MAX,
+    }))
+}
+
+/// Gives turns to cores in an order of the seed's choosing until all have finished.
+fn turn_until_finished(mut cores: Vec<(Worker, TestIo)>, shape: Shape) {
+    let mut rng = fastrand::Rng::with_seed(shape.seed);
+    for _ in 0..TURNS_MAX {
+        if cores.is_empty() {
+            return;
+        }
+        let index = rng.usize(..cores.len());
+        let (worker, io) = &mut cores[index];
+        io.clock.advance_ms(rng.u64(0..2));
+        if worker.turn(io) == Turn::Finished {
+            cores.swap_remove(index);
+        }
+    }
+    panic!("{} of {} cores are stuck: {shape:?}", cores.len(), shape.core_count);
+}
+
+fn lines(disk: &TestFiles, directory: &str) -> Vec<String> {
+    let names = disk.names().into_iter().filter(|name| name.starts_with(directory));
+    let mut lines: Vec<String> = names
+        .map(|name| String::from_utf8(disk.bytes(&name)).expect("JSON is UTF-8"))
+        .flat_map(|text| text.lines().map(str::to_owned).collect::<Vec<_>>())
+        .collect();
+    lines.sort();
+    lines
+}

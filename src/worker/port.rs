@@ -1,0 +1,61 @@
+//! What the trees of one core write to: outboxes, sinks, and the list of diverted rows.
+
+use super::sinks::SinkSlot;
+use crate::exchange::Outbox;
+use crate::operator::Diverted;
+use crate::reactor::Io;
+use crate::record::Element;
+
+/// Outlets of one core, for the time of one stage's turn.
+pub(crate) struct Port<'a> {
+    pub(super) outboxes: &'a mut [Outbox],
+    pub(super) sinks: &'a mut [SinkSlot],
+    pub(super) io: &'a mut dyn Io,
+    /// Rows this stage may still emit in this turn.
+    pub(super) budget_rows: usize,
+    /// Rows that left the main path, for the worker to pass on.
+    pub(super) diverted: &'a mut Vec<Diverted>,
+    /// Monotonic, at the start of the turn.
+    pub(super) now_ns: u64,
+}
+
+impl Port<'_> {
+    pub(super) fn use_budget(&mut self, rows: usize) {
+        self.budget_rows = self.budget_rows.saturating_sub(rows);
+    }
+
+    pub(super) fn budget_is_used(&self) -> bool {
+        self.budget_rows == 0
+    }
+
+    pub(super) fn divert(&mut self, diverted: Diverted) {
+        self.diverted.push(diverted);
+    }
+
+    pub(super) fn outbox_is_full(&self, outbox: usize) -> bool {
+        self.outboxes[outbox].is_full()
+    }
+
+    pub(super) fn sink_is_full(&self, sink: usize) -> bool {
+        self.sinks[sink].is_full()
+    }
+
+    pub(super) fn send(&mut self, outbox: usize, element: Element) {
+        let outbox = &mut self.outboxes[outbox];
+        match element {
+            Element::Batch(batch) => outbox.push(batch),
+            Element::Watermark(watermark) => outbox.watermark(watermark),
+            Element::Barrier(epoch) => outbox.barrier(epoch),
+            Element::End => outbox.end(),
+        }
+    }
+
+    pub(super) fn write(&mut self, sink: usize, element: Element) {
+        match element {
+            Element::Batch(batch) => self.sinks[sink].write(&batch, self.now_ns, self.io),
+            Element::End => self.sinks[sink].writer_ended(),
+            // Sinks do not look at event time; epochs end at the release of their output.
+            Element::Watermark(_) | Element::Barrier(_) => {}
+        }
+    }
+}

@@ -1,0 +1,70 @@
+//! A sink on one core, with what the worker must know of it.
+
+use crate::metrics::{LatencyHistogram, SinkCounters};
+use crate::reactor::Io;
+use crate::record::Batch;
+use crate::sink::{Sink, SinkFailure};
+
+/// A sink and its writers.
+pub(crate) struct SinkSlot {
+    sink: Box<dyn Sink>,
+    /// Trees and diversions of this core that have not ended.
+    writers: usize,
+    finished: bool,
+    latency: LatencyHistogram,
+}
+
+impl SinkSlot {
+    pub(crate) fn new(sink: Box<dyn Sink>, writers: usize) -> SinkSlot {
+        SinkSlot { sink, writers, finished: false, latency: LatencyHistogram::new() }
+    }
+
+    pub(super) fn write(&mut self, batch: &Batch, now_ns: u64, io: &mut dyn Io) {
+        if batch.is_empty() {
+            return;
+        }
+        let latency_ns = now_ns.saturating_sub(batch.arrival_ns);
+        self.latency.record(latency_ns, batch.len() as u64);
+        self.sink.write(batch, io);
+    }
+
+    pub(super) fn is_full(&self) -> bool {
+        self.sink.is_full()
+    }
+
+    pub(super) fn writer_ended(&mut self) {
+        assert!(self.writers > 0, "every writer ends once");
+        self.writers -= 1;
+    }
+
+    /// Advances what is in flight; true when something happened.
+    pub(super) fn poll(&mut self, io: &mut dyn Io) -> bool {
+        let mut busy = self.sink.poll(io);
+        if self.writers == 0 && !self.finished {
+            self.finished = self.sink.finish(io);
+            busy |= self.finished;
+        }
+        busy
+    }
+
+    pub(super) fn is_finished(&self) -> bool {
+        self.finished
+    }
+
+    pub(super) fn take_failure(&mut self) -> Option<SinkFailure> {
+        self.sink.take_failure()
+    }
+
+    pub(super) fn wakes_at_ns(&self) -> Option<u64> {
+        self.sink.wakes_at_ns()
+    }
+
+    pub(super) fn counters(&self) -> SinkCounters {
+        *self.sink.counters()
+    }
+
+    /// From the arrival of a batch to its being written here.
+    pub(super) fn latency(&self) -> &LatencyHistogram {
+        &self.latency
+    }
+}

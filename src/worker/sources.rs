@@ -1,0 +1,164 @@
+//! A source on one core, with what the worker must know of it.
+
+use std::collections::VecDeque;
+
+use crate::limits::TURN_ROWS_MAX;
+use crate::metrics::SourceCounters;
+use crate::reactor::{Io, MeshReceiver, MeshSender};
+use crate::record::{Batch, Watermark};
+use crate::source::{
+    Rejection, Source, SourceFailure, SourceMessage, SourceOutput, SourceProgress,
+};
+use crate::stdx::CoreId;
+
+/// A source, what it has decoded, and its lines to its instances on other cores.
+pub(crate) struct SourceSlot {
+    source: Box<dyn Source>,
+    staged: Staged,
+    inbox: Vec<MeshReceiver<SourceMessage>>,
+    outbox: Vec<Option<MeshSender<SourceMessage>>>,
+    finished: bool,
+    watermark_sent: Option<Watermark>,
+}
+
+/// What a source handed over and its stage has not taken yet.
+#[derive(Default)]
+struct Staged {
+    batches: VecDeque<Batch>,
+    rows: usize,
+    rejections: Vec<Rejection>,
+    messages: VecDeque<(CoreId, SourceMessage)>,
+}
+
+impl SourceOutput for Staged {
+    fn push(&mut self, batch: Batch) {
+        self.rows += batch.len();
+        self.batches.push_back(batch);
+    }
+
+    fn is_full(&self) -> bool {
+        self.rows >= TURN_ROWS_MAX
+    }
+
+    fn reject(&mut self, rejection: Rejection) {
+        self.rejections.push(rejection);
+    }
+
+    fn send(&mut self, core: CoreId, message: SourceMessage) {
+        self.messages.push_back((core, message));
+    }
+}
+
+impl SourceSlot {
+    /// `outbox[core]` leads to the instance on that core; `None` for this one.
+    pub(crate) fn new(
+        source: Box<dyn Source>,
+        inbox: Vec<MeshReceiver<SourceMessage>>,
+        outbox: Vec<Option<MeshSender<SourceMessage>>>,
+    ) -> SourceSlot {
+        let staged = Staged::default();
+        SourceSlot { source, staged, inbox, outbox, finished: false, watermark_sent: None }
+    }
+
+    /// Messages first, then one poll. Called only when everything staged has been taken.
+    pub(super) fn poll(&mut self, io: &mut dyn Io) -> SourceProgress {
+        assert!(self.staged.batches.is_empty());
+        let mut busy = self.exchange_messages(io);
+        if self.finished {
+            return SourceProgress::Finished;
+        }
+        let progress = self.source.poll(io, &mut self.staged);
+        busy |= self.exchange_messages(io);
+        match progress {
+            SourceProgress::Finished if self.staged.messages.is_empty() => {
+                self.finished = true;
+                SourceProgress::Finished
+            }
+            SourceProgress::Finished => SourceProgress::Busy,
+            SourceProgress::Idle { .. } if busy => SourceProgress::Busy,
+            other => other,
+        }
+    }
+
+    /// Takes what other cores sent and hands out what is for them; true when anything moved.
+    fn exchange_messages(&mut self, io: &mut dyn Io) -> bool {
+        let mut moved = false;
+        for receiver in &mut self.inbox {
+            while let Some(message) = receiver.pop() {
+                self.source.receive(message, io);
+                moved = true;
+            }
+        }
+        let waiting = std::mem::take(&mut self.staged.messages);
+        for (core, message) in waiting {
+            match self.deliver(core, message, io) {
+                Ok(()) => moved = true,
+                Err(message) => self.staged.messages.push_back((core, message)),
+            }
+        }
+        moved
+    }
+
+    fn deliver(
+        &mut self,
+        core: CoreId,
+        message: SourceMessage,
+        io: &mut dyn Io,
+    ) -> Result<(), SourceMessage> {
+        match &mut self.outbox[core.index()] {
+            Some(sender) if sender.is_abandoned() => Ok(()),
+            Some(sender) => sender.push(message),
+            None => {
+                self.source.receive(message, io);
+                Ok(())
+            }
+        }
+    }
+
+    pub(super) fn next_batch(&mut self) -> Option<Batch> {
+        let batch = self.staged.batches.pop_front()?;
+        self.staged.rows -= batch.len();
+        Some(batch)
+    }
+
+    pub(super) fn has_staged(&self) -> bool {
+        !self.staged.batches.is_empty()
+    }
+
+    pub(super) fn take_rejections(&mut self) -> Vec<Rejection> {
+        std::mem::take(&mut self.staged.rejections)
+    }
+
+    /// The source's promise, when it has changed since it was last asked for.
+    pub(super) fn new_watermark(&mut self) -> Option<Watermark> {
+        let watermark = self.source.watermark()?;
+        if self.watermark_sent == Some(watermark) {
+            return None;
+        }
+        self.watermark_sent = Some(watermark);
+        Some(watermark)
+    }
+
+    /// A source that has ended still takes what its instances elsewhere send, so that they can end.
+    pub(super) fn drain_messages(&mut self, io: &mut dyn Io) {
+        if self.finished {
+            self.exchange_messages(io);
+        }
+    }
+
+    pub(super) fn take_notice(&mut self) -> Option<String> {
+        self.source.take_notice()
+    }
+
+    pub(super) fn take_failure(&mut self) -> Option<SourceFailure> {
+        self.source.take_failure()
+    }
+
+    pub(super) fn stop(&mut self, io: &mut dyn Io) {
+        self.source.stop(io);
+    }
+
+    pub(super) fn counters(&self) -> SourceCounters {
+        *self.source.counters()
+    }
+}

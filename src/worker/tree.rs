@@ -1,0 +1,207 @@
+//! A stage's operators at run time: a chain, and what it feeds.
+//!
+//! In:  elements, one at a time, in order.
+//! Out: batches and watermarks into other trees, outboxes and sinks.
+//!
+//! Invariants
+//! - An element is given to a chain only when the chain is done with the one before.
+//! - What arrives while the chain is not done waits in `pending`: at most what one call of the
+//!   feeding operator pushes after having been told that its output is full.
+
+use std::collections::VecDeque;
+
+use super::port::Port;
+use crate::operator::{Chain, Diverted, Output, Progress};
+use crate::record::{Batch, Element, Timestamp, Watermark};
+
+/// A chain and its outlets.
+pub(crate) struct Tree {
+    chain: Chain,
+    outlets: Vec<Outlet>,
+    pending: VecDeque<Element>,
+}
+
+/// What a chain feeds.
+pub(crate) enum Outlet {
+    /// More operators.
+    Tree(Box<Tree>),
+    /// An outbox of this core, by its index.
+    Outbox(usize),
+    /// A sink of this core, by its index.
+    Sink(usize),
+}
+
+impl Tree {
+    pub(crate) fn new(chain: Chain, outlets: Vec<Outlet>) -> Tree {
+        assert!(!outlets.is_empty(), "a chain feeds something");
+        Tree { chain, outlets, pending: VecDeque::new() }
+    }
+
+    /// True when nothing may be given to the tree now.
+    pub(crate) fn is_full(&self, port: &Port<'_>) -> bool {
+        !self.is_ready() || is_full(&self.outlets, port)
+    }
+
+    /// Takes one element; what cannot be processed yet waits.
+    pub(crate) fn accept(&mut self, element: Element, port: &mut Port<'_>) {
+        if self.is_ready() {
+            self.run(element, port);
+        } else {
+            self.pending.push_back(element);
+        }
+    }
+
+    fn is_ready(&self) -> bool {
+        self.chain.is_done() && self.pending.is_empty()
+    }
+
+    /// Goes on with unfinished work, from the outlets backwards; true when there is none left.
+    pub(crate) fn advance(&mut self, port: &mut Port<'_>) -> bool {
+        let mut settled = true;
+        for tree in trees(&mut self.outlets) {
+            settled &= tree.advance(port);
+        }
+        if !self.chain.is_done() && !is_full(&self.outlets, port) {
+            let _ = self.chain.resume(&mut Terminal { outlets: &mut self.outlets, port });
+        }
+        while self.chain.is_done()
+            && !is_full(&self.outlets, port)
+            && let Some(element) = self.pending.pop_front()
+        {
+            self.run(element, port);
+        }
+        settled && self.is_ready()
+    }
+
+    /// Tells operators that keep processing time how late it is.
+    pub(crate) fn on_clock(&mut self, now: Timestamp, port: &mut Port<'_>) {
+        if self.chain.is_done() {
+            let _ = self.chain.on_clock(now, &mut Terminal { outlets: &mut self.outlets, port });
+        }
+        for tree in trees(&mut self.outlets) {
+            tree.on_clock(now, port);
+        }
+    }
+
+    /// The earliest time an operator asks to be told of.
+    pub(crate) fn wakes_at(&self) -> Option<Timestamp> {
+        let nested = self.outlets.iter().filter_map(|outlet| match outlet {
+            Outlet::Tree(tree) => tree.wakes_at(),
+            Outlet::Outbox(_) | Outlet::Sink(_) => None,
+        });
+        self.chain.wakes_at().into_iter().chain(nested).min()
+    }
+
+    /// Hands over what was held back to be combined.
+    pub(crate) fn flush(&mut self, port: &mut Port<'_>) {
+        if self.chain.is_done() {
+            let _ = self.chain.flush(&mut Terminal { outlets: &mut self.outlets, port });
+        }
+        for tree in trees(&mut self.outlets) {
+            tree.flush(port);
+        }
+    }
+
+    /// One bounded piece of work that could wait; true when there is more.
+    pub(crate) fn housekeep(&mut self) -> bool {
+        let mut more = self.chain.housekeep();
+        for tree in trees(&mut self.outlets) {
+            more |= tree.housekeep();
+        }
+        more
+    }
+
+    /// Every chain of the tree, in the order of its specification.
+    pub(crate) fn each_chain(&self, visit: &mut dyn FnMut(&Chain)) {
+        visit(&self.chain);
+        for outlet in &self.outlets {
+            if let Outlet::Tree(tree) = outlet {
+                tree.each_chain(visit);
+            }
+        }
+    }
+
+    /// The chain is done; whether it still is afterwards, it knows itself.
+    fn run(&mut self, element: Element, port: &mut Port<'_>) {
+        let mut out = Terminal { outlets: &mut self.outlets, port };
+        let _ = match element {
+            Element::Batch(batch) => self.chain.process(batch, &mut out),
+            Element::Watermark(watermark) => self.chain.on_watermark(watermark, &mut out),
+            // Both come behind everything that was held back, so that has to be out first.
+            Element::Barrier(_) | Element::End if self.chain.flush(&mut out) == Progress::More => {
+                self.pending.push_front(element);
+                Progress::More
+            }
+            Element::Barrier(epoch) => {
+                self.chain.on_barrier(epoch);
+                out.forward(|| Element::Barrier(epoch));
+                Progress::Done
+            }
+            Element::End => {
+                out.forward(|| Element::End);
+                Progress::Done
+            }
+        };
+    }
+}
+
+/// The end of a chain, as its last operator sees it.
+struct Terminal<'a, 'p> {
+    outlets: &'a mut [Outlet],
+    port: &'a mut Port<'p>,
+}
+
+impl Terminal<'_, '_> {
+    /// Barriers and ends go to every outlet.
+    fn forward(&mut self, mut element: impl FnMut() -> Element) {
+        for outlet in &mut *self.outlets {
+            deliver(outlet, element(), self.port);
+        }
+    }
+}
+
+impl Output for Terminal<'_, '_> {
+    fn push(&mut self, batch: Batch) {
+        self.port.use_budget(batch.len());
+        let (last, others) = self.outlets.split_last_mut().expect("a chain feeds something");
+        for outlet in others {
+            deliver(outlet, Element::Batch(batch.clone()), self.port);
+        }
+        deliver(last, Element::Batch(batch), self.port);
+    }
+
+    fn watermark(&mut self, watermark: Watermark) {
+        self.forward(|| Element::Watermark(watermark));
+    }
+
+    fn is_full(&self) -> bool {
+        self.port.budget_is_used() || is_full(self.outlets, self.port)
+    }
+
+    fn divert(&mut self, diverted: Diverted) {
+        self.port.divert(diverted);
+    }
+}
+
+fn deliver(outlet: &mut Outlet, element: Element, port: &mut Port<'_>) {
+    match outlet {
+        Outlet::Tree(tree) => tree.accept(element, port),
+        Outlet::Outbox(outbox) => port.send(*outbox, element),
+        Outlet::Sink(sink) => port.write(*sink, element),
+    }
+}
+
+fn is_full(outlets: &[Outlet], port: &Port<'_>) -> bool {
+    outlets.iter().any(|outlet| match outlet {
+        Outlet::Tree(tree) => tree.is_full(port),
+        Outlet::Outbox(outbox) => port.outbox_is_full(*outbox),
+        Outlet::Sink(sink) => port.sink_is_full(*sink),
+    })
+}
+
+fn trees(outlets: &mut [Outlet]) -> impl Iterator<Item = &mut Tree> {
+    outlets.iter_mut().filter_map(|outlet| match outlet {
+        Outlet::Tree(tree) => Some(&mut **tree),
+        Outlet::Outbox(_) | Outlet::Sink(_) => None,
+    })
+}
