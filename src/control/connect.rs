@@ -139,9 +139,12 @@ fn open_sink(sink: &PreparedSink, core_count: u16) -> Result<MakeSink, JobError>
         SinkConnector::File(file) => return open_file_sink(sink, file),
         SinkConnector::Blackhole => Box::new(|_| Box::new(BlackholeSink::default())),
         SinkConnector::Print => {
-            let schema = sink.planned.schema.clone();
+            let (schema, format) = (sink.planned.schema.clone(), sink.config.format.clone());
             Box::new(move |_| {
-                let encoder = format::print_encoder(&schema);
+                let encoder = match &format {
+                    Some(format) => format::encoder(format, &schema),
+                    None => format::print_encoder(&schema),
+                };
                 Box::new(PrintSink::new(encoder.expect("it was tried before the start")))
             })
         }
@@ -164,7 +167,7 @@ fn open_file_sink(sink: &PreparedSink, file: &FileSinkConfig) -> Result<MakeSink
     for note in &prepared.notes {
         say(&format!("note: {note}"));
     }
-    let (format, schema) = (sink.config.format.clone(), sink.planned.schema.clone());
+    let (format, schema) = (sink.format().clone(), sink.planned.schema.clone());
     let file = file.clone();
     let extension = match &format {
         FormatOptions::Json(_) => "json",

@@ -8,7 +8,7 @@ use super::JobError;
 use super::ledger::DiversionSinks;
 use crate::config::{Job, OnError, SinkConfig, SinkConnector, SourceConfig};
 use crate::dataflow::{SinkIndex, Stages, check_windows, fuse};
-use crate::format;
+use crate::format::{self, FormatOptions};
 use crate::record::KeyHasher;
 use crate::source::{EventTimeOptions, EventTimeRules};
 use crate::sql::{self, PlanOptions, PlannedSink, PlannedSource, TableOrigin};
@@ -40,6 +40,11 @@ pub(super) struct PreparedSink {
 }
 
 impl PreparedSink {
+    /// How its records are written; asked of sinks that write records.
+    pub(super) fn format(&self) -> &FormatOptions {
+        self.config.format.as_ref().expect("only print and blackhole do without a format")
+    }
+
     /// Its connections are on core 0.
     pub(super) fn is_gathered(&self) -> bool {
         matches!(self.config.connector, SinkConnector::Tcp(_) | SinkConnector::Print)
@@ -178,10 +183,10 @@ fn check_formats(sources: &[PreparedSource], sinks: &[PreparedSink]) -> Result<(
     });
     let sinks = sinks.iter().filter_map(|sink| {
         let schema = &sink.planned.schema;
-        let tried = match sink.config.connector {
-            SinkConnector::Print => format::print_encoder(schema),
-            SinkConnector::Blackhole => return None,
-            _ => format::encoder(&sink.config.format, schema),
+        let tried = match (&sink.config.connector, &sink.config.format) {
+            (SinkConnector::Blackhole, _) => return None,
+            (_, Some(format)) => format::encoder(format, schema),
+            (_, None) => format::print_encoder(schema),
         };
         let error = tried.err()?;
         Some(format!("sink \"{}\": {error}", sink.planned.name))

@@ -479,7 +479,8 @@ fn moved(mut bytes: Vec<u8>, count: u32, yields: Yields) -> Outcome {
 }
 
 fn file_status(status: &libc::statx) -> FileStatus {
-    let device = u64::from(status.stx_dev_major) << 32 | u64::from(status.stx_dev_minor);
+    // As `stat` numbers devices, so that it compares with what std says of a file.
+    let device = libc::makedev(status.stx_dev_major, status.stx_dev_minor);
     FileStatus { bytes: status.stx_size, device, inode: status.stx_ino }
 }
 
