@@ -117,8 +117,8 @@ fn open_file_source(
         let path = file.path.clone();
         return Ok(Box::new(move |core| {
             let (path, interval_ns) = (path.clone(), FILE_FOLLOW_INTERVAL_NS_DEFAULT);
-            let source = FileSourceOptions { core, ..options.clone() };
-            Box::new(FollowSource::new(FollowOptions { path, interval_ns, source }))
+            let options = FileSourceOptions { core, ..options.clone() };
+            Box::new(FollowSource::new(FollowOptions { path, interval_ns, source: options }))
         }));
     }
     let plan = Arc::new(FilePlan::new(&file.path, cut).map_err(failed)?);

@@ -96,7 +96,7 @@ impl Ledger<'_> {
         }
         for outlet in &tree.outlets {
             match outlet {
-                OutletSpec::Tree(tree) => self.follow(tree, rows, into),
+                OutletSpec::Tree(nested) => self.follow(nested, rows, into),
                 OutletSpec::Sink(sink) => *self.sinks.entry(*sink).or_default() += rows,
                 OutletSpec::Edge(lane) => {
                     if let Routing::ToSink(sink) = self.stages.edges[lane.edge.0].routing {

@@ -76,12 +76,12 @@ pub(super) fn prepare(job: &Job, core_count: u16) -> Result<Prepared, JobError> 
     let gathered: Vec<bool> =
         sinks.iter().map(|sink| core_count > 1 && sink.is_gathered()).collect();
     let wanted: Vec<SinkIndex> =
-        diversions.iter().flat_map(|sinks| [sinks.late, sinks.rejected]).flatten().collect();
+        diversions.iter().flat_map(|named| [named.late, named.rejected]).flatten().collect();
     let (stages, outlets) = fuse(&plan.graph, |sink| gathered[sink.0], &wanted);
     let mut outlets = outlets.into_iter();
-    let specs = sources.iter().zip(&diversions).map(|(source, sinks)| DiversionSpec {
-        late: sinks.late.and_then(|_| outlets.next()),
-        rejected: sinks.rejected.and_then(|_| outlets.next()),
+    let specs = sources.iter().zip(&diversions).map(|(source, named)| DiversionSpec {
+        late: named.late.and_then(|_| outlets.next()),
+        rejected: named.rejected.and_then(|_| outlets.next()),
         fails: source.config.on_error == OnError::Fail,
     });
     let specs = specs.collect();
@@ -98,11 +98,11 @@ pub(super) fn prepare(job: &Job, core_count: u16) -> Result<Prepared, JobError> 
 
 fn match_sources(
     job: &Job,
-    planned: Vec<PlannedSource>,
+    all: Vec<PlannedSource>,
     notes: &mut Vec<String>,
 ) -> Result<Vec<PreparedSource>, JobError> {
     let mut sources = Vec::new();
-    for planned in planned {
+    for planned in all {
         let config = match &planned.origin {
             TableOrigin::Declared => job.sources[&planned.name].clone(),
             TableOrigin::Statement(options) => {
@@ -119,11 +119,11 @@ fn match_sources(
 
 fn match_sinks(
     job: &Job,
-    planned: Vec<PlannedSink>,
+    all: Vec<PlannedSink>,
     notes: &mut Vec<String>,
 ) -> Result<Vec<PreparedSink>, JobError> {
     let mut sinks = Vec::new();
-    for planned in planned {
+    for planned in all {
         let config = match &planned.origin {
             TableOrigin::Declared => job.sinks[&planned.name].clone(),
             TableOrigin::Statement(options) => {

@@ -341,9 +341,9 @@ mod tests {
         }
         for outlet in &tree.outlets {
             match outlet {
-                OutletSpec::Tree(tree) => {
+                OutletSpec::Tree(nested) => {
                     text.push_str(" [");
-                    render_tree(graph, tree, text);
+                    render_tree(graph, nested, text);
                     text.push_str(" ]");
                 }
                 OutletSpec::Edge(lane) => write!(text, " e{}.{}", lane.edge.0, lane.lane).unwrap(),

@@ -195,13 +195,14 @@ fn lock(directory: &Path) -> Result<File, DirectoryError> {
         }
         Err(TryLockError::Error(source)) => return Err(io_error("lock", &path)(source)),
     }
-    let write_holder = |file: &mut File| {
-        file.set_len(0)?;
-        file.rewind()?;
-        writeln!(file, "{}", std::process::id())
-    };
     write_holder(&mut file).map_err(io_error("write", &path))?;
     Ok(file)
+}
+
+fn write_holder(lock: &mut File) -> io::Result<()> {
+    lock.set_len(0)?;
+    lock.rewind()?;
+    writeln!(lock, "{}", std::process::id())
 }
 
 fn remove_leftovers(directory: &Path) -> Result<(), DirectoryError> {
@@ -251,8 +252,8 @@ mod tests {
         assert!(refused.to_string().contains(&std::process::id().to_string()), "{refused}");
         drop(first);
         assert_eq!(Directory::open(&path, "j", true).unwrap().run(), 2);
-        let refused = Directory::open(&path, "k", false).unwrap_err();
-        assert!(matches!(refused, DirectoryError::Foreign { .. }), "{refused}");
+        let foreign = Directory::open(&path, "k", false).unwrap_err();
+        assert!(matches!(foreign, DirectoryError::Foreign { .. }), "{foreign}");
         assert_eq!(Directory::open(&path, "j", false).unwrap().run(), 3);
     }
 
@@ -264,11 +265,11 @@ mod tests {
         assert_eq!(directory.finished().unwrap(), None);
         directory.set_finished(&finished).unwrap();
         drop(directory);
-        let directory = Directory::open(parent.path(), "j", false).unwrap();
-        assert_eq!(directory.finished().unwrap(), Some(finished));
-        drop(directory);
-        let directory = Directory::open(parent.path(), "j", true).unwrap();
-        assert_eq!(directory.finished().unwrap(), None);
+        let again = Directory::open(parent.path(), "j", false).unwrap();
+        assert_eq!(again.finished().unwrap(), Some(finished));
+        drop(again);
+        let fresh = Directory::open(parent.path(), "j", true).unwrap();
+        assert_eq!(fresh.finished().unwrap(), None);
     }
 
     #[test]

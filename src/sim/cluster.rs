@@ -80,7 +80,7 @@ pub(super) fn run(job: &Job, files: &[(&str, String)], shape: Shape) -> Outcome 
     }
     let cut =
         CutOptions { core_count: shape.core_count, chunk_bytes: shape.chunk_bytes, lines: true };
-    let files = Arc::new(FilePlan::of(listed, cut));
+    let plan_of_files = Arc::new(FilePlan::of(listed, cut));
     let schemas =
         [plan.sinks[0].schema.clone(), DIVERSION_SCHEMA.clone(), DIVERSION_SCHEMA.clone()];
     let wakers: Vec<Arc<dyn Wake>> =
@@ -90,7 +90,7 @@ pub(super) fn run(job: &Job, files: &[(&str, String)], shape: Shape) -> Outcome 
     let wirings = Wiring::for_all_cores(&graph, shape.edge_elements_max, &wakers);
     let mut cores: Vec<(Worker, TestIo)> = Vec::new();
     for (core, wiring) in CoreId::all(shape.core_count).zip(wirings) {
-        let sources = vec![source(&plan.sources[0], &files, core, shape)];
+        let sources = vec![source(&plan.sources[0], &plan_of_files, core, shape)];
         let directories = ["/out", "/late", "/rejected"];
         let sinks = directories.iter().zip(&schemas);
         let sinks = sinks.map(|(directory, schema)| sink(directory, schema, core)).collect();

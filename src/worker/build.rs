@@ -77,8 +77,8 @@ impl Wiring {
         for edge in &job.stages.edges {
             all.iter_mut().for_each(|wiring| wiring.edges.push(Vec::new()));
             for _ in 0..edge.lanes {
-                let ports = EdgePorts::for_all_cores(elements_max, wakers);
-                for (wiring, ports) in all.iter_mut().zip(ports) {
+                let lane = EdgePorts::for_all_cores(elements_max, wakers);
+                for (wiring, ports) in all.iter_mut().zip(lane) {
                     wiring.edges.last_mut().expect("pushed above").push(ports);
                 }
             }

@@ -103,8 +103,9 @@ impl WindowReceiver {
             let index = u32::try_from(row).expect("limits::BATCH_ROWS_MAX rows at most");
             let count = usize::try_from(represented[row]).expect("numbers of rows are positive");
             let indices = UInt32Array::from(vec![index; count]);
-            let rows = batch.take(&indices).expect("every column can be gathered");
-            out.divert(Diverted { kind: DivertedKind::Late, reason: reason.clone(), rows });
+            let copies = batch.take(&indices).expect("every column can be gathered");
+            let reason = reason.clone();
+            out.divert(Diverted { kind: DivertedKind::Late, reason, rows: copies });
         }
     }
 
