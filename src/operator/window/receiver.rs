@@ -272,6 +272,8 @@ impl Operator for WindowReceiver {
                 self.watermark = Some(watermark);
                 self.fire(out)
             }
+            // What is held will be emitted one day: a downstream operator must wait for it.
+            (TimeDomain::Event { .. }, Watermark::Idle) if !self.panes.is_empty() => Progress::Done,
             (TimeDomain::Processing, _) | (_, Watermark::Idle) => {
                 out.watermark(watermark);
                 Progress::Done
