@@ -4,7 +4,6 @@
 use arrow::datatypes::{Schema, SchemaRef};
 use datafusion_physical_expr::expressions::Column;
 use std::sync::Arc;
-use xxhash_rust::xxh3::xxh3_64;
 
 use super::catalog::{Catalog, Table};
 use super::eval::{Compiled, Physical, remap, sql_text};
@@ -12,7 +11,7 @@ use super::streaming::{StreamKind, StreamNode};
 use super::{PlannedSink, PlannedSource};
 use crate::dataflow::{Graph, Node, NodeIndex, NodeKind, OperatorId, SinkIndex, SourceIndex};
 use crate::operator::{TimeDomain, UnnestSpec, WindowAggregateSpec, WindowKind};
-use crate::record::ExpressionRef;
+use crate::record::{ExpressionRef, KeyHasher};
 use crate::source::WatermarkSpec;
 
 /// The graph, with what it reads and writes.
@@ -31,7 +30,7 @@ pub(super) fn lower(nodes: &[StreamNode], catalog: &Catalog) -> Lowered {
         let schema: SchemaRef = Arc::new(node.schema.clone());
         let before = node.inputs.first().map(|&input| &nodes[input].schema);
         let (kind, label) = lowered.kind(node, before, &schema, catalog);
-        let id = OperatorId(xxh3_64(node.path.as_bytes()));
+        let id = OperatorId(KeyHasher::new(0).hash(node.path.as_bytes()));
         lowered.graph.nodes.push(Node { id, label, inputs, kind, schema });
     }
     lowered
