@@ -71,8 +71,8 @@ def run_flink(query, source, cores):
         script.write_text(
             f"CREATE TABLE bid ({COLUMNS}{WATERMARK}) WITH ('connector'='filesystem',"
             f"'path'='{source}','format'='json');\n"
-            f"CREATE TABLE result ({TYPES[query]}) WITH ('connector'='blackhole');\n"
-            f"INSERT INTO result {QUERIES[query]};\n"
+            f"CREATE TABLE answers ({TYPES[query]}) WITH ('connector'='blackhole');\n"
+            f"INSERT INTO answers {QUERIES[query]};\n"
         )
         command = [HERE / "run.sh", script, str(cores)]
         output = subprocess.run(pinned(command, cores), check=True, capture_output=True, text=True)
@@ -86,8 +86,8 @@ def job_text(query, source, cores):
         f'[reactor]\ncores = {cores}\n[durability]\nmode = "off"\n'
         f'[sources.bid]\nconnector = "file"\npath = "{source}"\nformat = "json"\n'
         f'schema = "{COLUMNS}{WATERMARK}"\n'
-        f'[sinks.result]\nconnector = "blackhole"\n'
-        f'[query]\nsql = "INSERT INTO result {QUERIES[query]}"\n'
+        f'[sinks.answers]\nconnector = "blackhole"\n'
+        f'[query]\nsql = "INSERT INTO answers {QUERIES[query]}"\n'
     )
 
 
