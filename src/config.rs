@@ -31,8 +31,8 @@ mod with_options;
 pub use error::{ConfigError, ConfigErrors, Position};
 pub use job::{
     CoreChoice, DurabilityConfig, DurabilityMode, FileSinkConfig, FileSourceConfig, Job, Limits,
-    OnError, ReactorConfig, Release, SinkConfig, SinkConnector, SlowSubscriber, SourceConfig,
-    SourceConnector, Spin, TcpEndpoint, TcpSinkConfig, TcpSourceConfig,
+    OnError, ReactorConfig, Release, SinkConfig, SinkConnector, SourceConfig, SourceConnector,
+    Spin, TcpSinkConfig, TcpSourceConfig,
 };
 pub use reference::REFERENCE;
 pub use value::parse_cores;

@@ -28,6 +28,8 @@ mod topology;
 mod usage;
 
 pub use clock::{Clock, ManualClock, SystemClock};
+#[cfg(test)]
+pub(crate) use core_io::CoreIo;
 pub use disk::{Disk, DiskResult, FileId, FileStatus, OpenMode, OperationId};
 pub use executor::{CoreFailure, Cores, ReactorOptions, RunningCores, Spin, TaskFactory};
 pub use mesh::{MeshReceiver, MeshSender, Wake, channel};

@@ -5,6 +5,7 @@
 mod blackhole;
 mod file;
 mod print;
+mod tcp;
 
 pub use blackhole::BlackholeSink;
 pub use file::{
@@ -12,6 +13,7 @@ pub use file::{
     prepare_directory,
 };
 pub use print::PrintSink;
+pub use tcp::{SlowSubscriber, TcpSink, TcpSinkOptions};
 
 use crate::metrics::SinkCounters;
 use crate::reactor::Io;
@@ -39,6 +41,11 @@ pub trait Sink {
 
     /// An error after which the job cannot go on: disk full, directory gone.
     fn take_failure(&mut self) -> Option<SinkFailure>;
+
+    /// Something the user should read, after which the job goes on: one line.
+    fn take_notice(&mut self) -> Option<String> {
+        None
+    }
 
     /// Totals of this core.
     fn counters(&self) -> &SinkCounters;

@@ -7,6 +7,7 @@
 
 mod file;
 mod split;
+mod tcp;
 mod watermark;
 
 pub use file::{
@@ -14,6 +15,7 @@ pub use file::{
     FollowSource, PlanError, check_follow, expand,
 };
 pub use split::{EventTimeOptions, HoldingBack, SplitId, SplitTracker};
+pub use tcp::{TcpSource, TcpSourceOptions};
 pub use watermark::{Admitted, Arrival, EventTimeRules, RunningWatermark, WatermarkSpec};
 
 use std::net::SocketAddr;
@@ -118,6 +120,8 @@ pub enum SourceMessage {
         /// The core that served it.
         core: CoreId,
     },
+    /// No connection will be given to this core any more.
+    ConnectionsEnd,
     /// Highest watermark inside one chunk of a file sequence, once the chunk has been decoded.
     ChunkWatermark {
         /// Number of the chunk in the sequence.

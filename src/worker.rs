@@ -213,8 +213,9 @@ impl Worker {
             return Turn::Finished;
         }
         let now_ns = self.turn_began_ns;
-        let notices = self.sources.iter_mut().filter_map(SourceSlot::take_notice);
-        self.reporter.note(notices);
+        let of_sources = self.sources.iter_mut().filter_map(SourceSlot::take_notice);
+        self.reporter
+            .note(of_sources.chain(self.sinks.iter_mut().filter_map(SinkSlot::take_notice)));
         if self.reporter.is_due(now_ns) {
             let report = self.report(false);
             self.reporter.send(report);

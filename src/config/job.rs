@@ -2,11 +2,12 @@
 //! of CREATE TABLE, by `with_options`).
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::format::FormatOptions;
+use crate::reactor::TcpEndpoint;
+use crate::sink::SlowSubscriber;
 use crate::sql::{DeclaredTable, SqlText};
 
 /// A job, resolved.
@@ -141,15 +142,6 @@ pub enum OnError {
     Fail,
 }
 
-/// One end of a TCP connection.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum TcpEndpoint {
-    /// Peers connect to us here.
-    Listen(SocketAddr),
-    /// We connect to a peer there, again and again.
-    Connect(SocketAddr),
-}
-
 /// A TCP source.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct TcpSourceConfig {
@@ -215,15 +207,6 @@ pub struct TcpSinkConfig {
     pub slow_subscriber: SlowSubscriber,
     /// Subscribers served at once; further ones are refused.
     pub connections_max: u32,
-}
-
-/// What a subscriber that does not keep up gets.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum SlowSubscriber {
-    /// Its connection closed; the others go on.
-    Disconnect,
-    /// Its pace: the job waits for it.
-    Backpressure,
 }
 
 /// A file sink.

@@ -5,13 +5,13 @@ use std::time::Duration;
 
 use super::error::Errors;
 use super::job::{
-    DurabilityMode, FileSinkConfig, Release, SinkConfig, SinkConnector, SlowSubscriber,
-    TcpSinkConfig,
+    DurabilityMode, FileSinkConfig, Release, SinkConfig, SinkConnector, TcpSinkConfig,
 };
 use super::source::{
     check_applicable, connections_max, endpoint, format, required_path, required_word,
 };
 use super::table::RawTable;
+use crate::sink::SlowSubscriber;
 
 const PART_BYTES_DEFAULT: u64 = 128 * 1024 * 1024;
 const PART_AGE_DEFAULT: Duration = Duration::from_secs(30);

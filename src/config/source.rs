@@ -5,14 +5,14 @@ use std::time::Duration;
 
 use super::error::Errors;
 use super::job::{
-    DurabilityMode, FileSourceConfig, OnError, SourceConfig, SourceConnector, TcpEndpoint,
-    TcpSourceConfig,
+    DurabilityMode, FileSourceConfig, OnError, SourceConfig, SourceConnector, TcpSourceConfig,
 };
 use super::key::{Key, Only};
 use super::resolve::path_in;
 use super::table::RawTable;
 use crate::format::{CsvOptions, FormatOptions, JsonOptions};
 use crate::limits;
+use crate::reactor::TcpEndpoint;
 use crate::stdx::one_of;
 
 /// Guards against one wrong clock among many producers; a file's times are its own.

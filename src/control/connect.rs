@@ -7,19 +7,24 @@
 //! fails here, before any core starts.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::prepare::{Prepared, PreparedSink, PreparedSource};
 use super::progress::say;
 use super::{ErrorClass, JobError};
-use crate::config::{FileSinkConfig, FileSourceConfig, Job, SinkConnector, SourceConnector};
+use crate::config::{
+    FileSinkConfig, FileSourceConfig, Job, SinkConnector, SourceConnector, TcpSinkConfig,
+    TcpSourceConfig,
+};
 use crate::format::{self, FormatOptions};
 use crate::limits::FILE_FOLLOW_INTERVAL_NS_DEFAULT;
 use crate::sink::{
-    BlackholeSink, FileSink, FileSinkOptions, PrintSink, Sink, check_directory, prepare_directory,
+    BlackholeSink, FileSink, FileSinkOptions, PrintSink, Sink, TcpSink, TcpSinkOptions,
+    check_directory, prepare_directory,
 };
 use crate::source::{
     CutOptions, DecoderFactory, FilePlan, FileSource, FileSourceOptions, FollowOptions,
-    FollowSource, PlanError, Source, check_follow,
+    FollowSource, PlanError, Source, TcpSource, TcpSourceOptions, check_follow,
 };
 use crate::stdx::CoreId;
 
@@ -82,14 +87,27 @@ fn open_source(
 ) -> Result<MakeSource, JobError> {
     match &source.config.connector {
         SourceConnector::File(file) => open_file_source(job, source, file, core_count),
-        SourceConnector::Tcp(_) => Err(not_built("source", &source.planned.name)),
+        SourceConnector::Tcp(tcp) => Ok(open_tcp_source(source, tcp, core_count)),
     }
 }
 
-fn not_built(kind: &str, name: &str) -> JobError {
-    JobError::configuration(vec![format!(
-        "{kind} \"{name}\": connector \"tcp\" is not built yet; use \"file\""
-    )])
+/// Addresses are bound when core 0 first polls the source.
+fn open_tcp_source(source: &PreparedSource, tcp: &TcpSourceConfig, core_count: u16) -> MakeSource {
+    let idle_ns_max = |time: Duration| u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
+    let options = TcpSourceOptions {
+        name: source.planned.name.as_str().into(),
+        core: CoreId::ZERO,
+        core_count,
+        endpoint: tcp.endpoint,
+        connections_max: tcp.connections_max,
+        connection_idle_ns_max: tcp.connection_idle_max.map(idle_ns_max),
+        end_on_disconnect: tcp.end_on_disconnect,
+        decoder: source.decoder_options(),
+        make_decoder: decoder_factory(),
+        event_time: source.event_time(),
+        keep_provenance: source.keeps_provenance(),
+    };
+    Box::new(move |core| Box::new(TcpSource::new(TcpSourceOptions { core, ..options.clone() })))
 }
 
 fn open_file_source(
@@ -148,7 +166,7 @@ fn open_sink(sink: &PreparedSink, core_count: u16) -> Result<MakeSink, JobError>
                 Box::new(PrintSink::new(encoder.expect("it was tried before the start")))
             })
         }
-        SinkConnector::Tcp(_) => return Err(not_built("sink", &sink.planned.name)),
+        SinkConnector::Tcp(tcp) => open_tcp_sink(sink, tcp),
     };
     if core_count == 1 || !sink.is_gathered() {
         return Ok(make);
@@ -158,6 +176,21 @@ fn open_sink(sink: &PreparedSink, core_count: u16) -> Result<MakeSink, JobError>
         CoreId::ZERO => make(core),
         _ => Box::new(BlackholeSink::default()),
     }))
+}
+
+fn open_tcp_sink(sink: &PreparedSink, tcp: &TcpSinkConfig) -> MakeSink {
+    let options = TcpSinkOptions {
+        name: sink.planned.name.as_str().into(),
+        endpoint: tcp.endpoint,
+        slow_subscriber: tcp.slow_subscriber,
+        connections_max: tcp.connections_max,
+    };
+    let (format, schema) = (sink.format().clone(), sink.planned.schema.clone());
+    Box::new(move |_| {
+        let encoder = format::encoder(&format, &schema);
+        let encoder = encoder.expect("the same options were tried before the start");
+        Box::new(TcpSink::new(options.clone(), encoder))
+    })
 }
 
 fn open_file_sink(sink: &PreparedSink, file: &FileSinkConfig) -> Result<MakeSink, JobError> {

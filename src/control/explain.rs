@@ -4,8 +4,9 @@ use std::fmt::Write;
 
 use super::prepare::Prepared;
 use super::report::label;
-use crate::config::{SinkConnector, SourceConnector, TcpEndpoint};
+use crate::config::{SinkConnector, SourceConnector};
 use crate::dataflow::{OutletSpec, Routing, StageInput, TreeSpec};
+use crate::reactor::TcpEndpoint;
 
 /// Stages in the order of the data: what each reads, computes and feeds.
 pub(super) fn explain(prepared: &Prepared, core_count: u16) -> String {

@@ -50,7 +50,7 @@ impl CoreIo {
     ///
     /// # Errors
     /// The kernel's, when the ring is beyond use.
-    pub(super) fn poll(&mut self) -> io::Result<bool> {
+    pub(crate) fn poll(&mut self) -> io::Result<bool> {
         self.sockets.on_time(&mut self.ring, self.clock.monotonic_ns());
         let mut found = false;
         for _ in 0..POLL_ROUNDS_MAX {

@@ -55,6 +55,10 @@ impl SinkSlot {
         self.sink.take_failure()
     }
 
+    pub(super) fn take_notice(&mut self) -> Option<String> {
+        self.sink.take_notice()
+    }
+
     pub(super) fn wakes_at_ns(&self) -> Option<u64> {
         self.sink.wakes_at_ns()
     }

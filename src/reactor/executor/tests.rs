@@ -92,6 +92,12 @@ fn ping_pong_with_random_pauses_never_hangs() {
     play(6_000, Spin::For(Duration::from_micros(50)), 5);
 }
 
+#[test]
+#[ignore = "takes a quarter of an hour: cargo test --release --lib ten_million -- --ignored"]
+fn ten_million_ping_pongs_never_hang() {
+    play(10_000_000, Spin::For(Duration::from_micros(5)), 7);
+}
+
 /// Does nothing for a while.
 struct Sleeper {
     until_ns: u64,

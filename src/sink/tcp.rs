@@ -1,0 +1,374 @@
+//! TCP sink: rows as lines to every subscriber, or to one peer we connect to.
+//!
+//! Read: `ledger` (which rows have left).
+//!
+//! In:  batches, of all cores: the graph sends all rows of a TCP sink to one core.
+//! Out: the same bytes to each subscriber, from the batch on that was written when it had come.
+//!
+//! Invariants
+//! - What is unsent is bounded, per subscriber. Beyond it a subscriber is cut, or the job waits.
+//! - A listening sink without subscribers discards rows and counts them; a connecting one has room
+//!   only while its peer is there.
+//! - Every row is counted once: out, or discarded.
+
+mod ledger;
+#[cfg(test)]
+mod tests;
+
+use std::collections::{HashMap, VecDeque};
+use std::net::SocketAddr;
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+
+use crate::format::Encoder;
+use crate::limits::SINK_UNWRITTEN_BYTES_MAX;
+use crate::metrics::SinkCounters;
+use crate::reactor::{
+    ConnectionId, Dialer, Io, ListenerId, NetEvent, Network, OwnerId, TcpEndpoint,
+};
+use crate::record::Batch;
+use crate::sink::{Sink, SinkFailure};
+use ledger::{Account, Ledger};
+
+/// A subscriber that may be cut has so long to take what is left when the job ends: 10 s.
+const FINISH_NS_MAX: u64 = 10_000_000_000;
+
+/// What a subscriber that does not keep up gets.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum SlowSubscriber {
+    /// Its connection closed; the others go on.
+    Disconnect,
+    /// Its pace: the job waits for it.
+    Backpressure,
+}
+
+/// Everything a TCP sink must know.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct TcpSinkOptions {
+    /// Name of the sink.
+    pub name: Arc<str>,
+    /// Where bytes go.
+    pub endpoint: TcpEndpoint,
+    /// What a subscriber that does not keep up gets. A peer we connect to always gets backpressure.
+    pub slow_subscriber: SlowSubscriber,
+    /// Subscribers served at once; further ones are refused.
+    pub connections_max: u32,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Phase {
+    /// Nothing is open yet.
+    New,
+    Writing,
+    /// What is unsent is being sent, until this time (monotonic ns).
+    Finishing {
+        until_ns: u64,
+    },
+    Failed,
+}
+
+/// One subscriber.
+struct Subscriber {
+    peer: SocketAddr,
+    account: Account,
+    unsent_bytes: usize,
+    /// It was too slow, and is being closed.
+    is_cut: bool,
+}
+
+/// See the module.
+pub struct TcpSink {
+    options: TcpSinkOptions,
+    encoder: Box<dyn Encoder>,
+    phase: Phase,
+    owner: Option<OwnerId>,
+    listener: Option<ListenerId>,
+    dialer: Option<Dialer>,
+    subscribers: HashMap<ConnectionId, Subscriber>,
+    /// Empty between calls; kept for their memory.
+    encoded: Vec<u8>,
+    looking: Vec<ConnectionId>,
+    ledger: Ledger,
+    refused: u64,
+    notices: VecDeque<String>,
+    failure: Option<SinkFailure>,
+    counters: SinkCounters,
+}
+
+impl TcpSink {
+    /// A sink that opens what it needs at its first poll.
+    pub fn new(options: TcpSinkOptions, encoder: Box<dyn Encoder>) -> TcpSink {
+        TcpSink {
+            options,
+            encoder,
+            phase: Phase::New,
+            owner: None,
+            listener: None,
+            dialer: None,
+            subscribers: HashMap::new(),
+            encoded: Vec::new(),
+            looking: Vec::new(),
+            ledger: Ledger::default(),
+            refused: 0,
+            notices: VecDeque::new(),
+            failure: None,
+            counters: SinkCounters::default(),
+        }
+    }
+
+    fn open(&mut self, network: &mut dyn Network) {
+        let owner = network.register();
+        self.owner = Some(owner);
+        self.phase = Phase::Writing;
+        match self.options.endpoint {
+            TcpEndpoint::Connect(address) => self.dialer = Some(Dialer::new(address)),
+            TcpEndpoint::Listen(address) => match network.listen(owner, address) {
+                Ok((listener, bound)) => {
+                    self.listener = Some(listener);
+                    self.notice(&format!("listening on {bound}"));
+                }
+                Err(error) => {
+                    let message =
+                        format!("sink {}: cannot listen on {address}: {error}", self.options.name);
+                    self.failure = Some(SinkFailure { message });
+                    self.phase = Phase::Failed;
+                }
+            },
+        }
+    }
+
+    fn notice(&mut self, text: &str) {
+        self.notices.push_back(format!("sink {}: {text}", self.options.name));
+    }
+
+    fn cuts_the_slow(&self) -> bool {
+        self.listener.is_some() && self.options.slow_subscriber == SlowSubscriber::Disconnect
+    }
+
+    /// Takes one event; false when there is none.
+    fn take_event(&mut self, io: &mut dyn Io) -> bool {
+        let Some(owner) = self.owner else { return false };
+        let now_ns = io.clock().monotonic_ns();
+        let network = io.network();
+        let Some(event) = network.next_event(owner) else { return false };
+        match event {
+            NetEvent::Accepted { socket, peer, .. } => self.accept(socket, peer, owner, network),
+            NetEvent::AcceptFailed { error, .. } => {
+                self.notice(&format!("cannot accept subscribers for now: {error}"));
+            }
+            NetEvent::Connected { connection } => {
+                let dialer = self.dialer.as_mut().expect("only a dialer connects");
+                dialer.connected(connection);
+                let peer = dialer.address();
+                match self.phase {
+                    Phase::Writing => self.subscribe(connection, peer, network),
+                    _ => network.close(connection),
+                }
+            }
+            NetEvent::Closed { connection, error, unsent_bytes } => {
+                let reason =
+                    error.map_or_else(|| "closed by the peer".into(), |error| error.to_string());
+                self.look_at(connection, unsent_bytes);
+                self.closed(connection, &reason, now_ns);
+            }
+            // The peer of a write-only connection has nothing to say.
+            NetEvent::Received { bytes, .. } => network.release(bytes),
+            NetEvent::Sent { .. } => {}
+        }
+        true
+    }
+
+    fn accept(
+        &mut self,
+        socket: OwnedFd,
+        peer: SocketAddr,
+        owner: OwnerId,
+        network: &mut dyn Network,
+    ) {
+        if self.phase != Phase::Writing {
+            return;
+        }
+        let connections_max = self.options.connections_max;
+        if self.subscribers.len() >= usize::try_from(connections_max).expect("32 bits fit") {
+            self.refused += 1;
+            // A client that tries again and again does not fill the log.
+            if self.refused.is_power_of_two() {
+                self.notice(&format!("refused {peer}: {connections_max} subscribers already"));
+            }
+            return;
+        }
+        let connection = network.adopt(owner, socket);
+        self.subscribe(connection, peer, network);
+    }
+
+    fn subscribe(&mut self, connection: ConnectionId, peer: SocketAddr, network: &mut dyn Network) {
+        network.write_only(connection);
+        let account = Account::default();
+        let mut subscriber = Subscriber { peer, account, unsent_bytes: 0, is_cut: false };
+        let mut head = Vec::new();
+        self.encoder.begin(&mut head);
+        if network.send(connection, &head) {
+            subscriber.account.give(head.len());
+        }
+        subscriber.unsent_bytes = network.unsent_bytes(connection);
+        self.subscribers.insert(connection, subscriber);
+    }
+
+    fn closed(&mut self, connection: ConnectionId, reason: &str, now_ns: u64) {
+        if let Some(dialer) = &mut self.dialer {
+            let address = dialer.address();
+            if dialer.closed(connection, now_ns) && self.phase == Phase::Writing {
+                self.notice(&format!("no connection to {address}: {reason}; trying again"));
+            }
+        }
+        if let Some(subscriber) = self.subscribers.remove(&connection) {
+            let missed = subscriber.account.close(&mut self.ledger);
+            if missed > 0 {
+                let peer = subscriber.peer;
+                let reason = if subscriber.is_cut { "it was too slow" } else { reason };
+                self.notice(&format!("{peer} missed the last {missed} batches: {reason}"));
+            }
+        }
+    }
+
+    /// `unsent_bytes` of a subscriber have not been taken by the kernel, the others have.
+    fn look_at(&mut self, connection: ConnectionId, unsent_bytes: usize) {
+        let Some(subscriber) = self.subscribers.get_mut(&connection) else { return };
+        let sent = subscriber.unsent_bytes.saturating_sub(unsent_bytes);
+        self.counters.bytes_out += sent as u64;
+        subscriber.unsent_bytes = unsent_bytes;
+        subscriber.account.taken(unsent_bytes, &mut self.ledger);
+    }
+
+    /// Looks how far each subscriber is; cuts those that are too far behind.
+    fn look_at_all(&mut self, network: &mut dyn Network) {
+        let cuts_the_slow = self.cuts_the_slow();
+        let mut connections = std::mem::take(&mut self.looking);
+        connections.extend(self.subscribers.keys());
+        for connection in connections.drain(..) {
+            let unsent_bytes = network.unsent_bytes(connection);
+            self.look_at(connection, unsent_bytes);
+            if cuts_the_slow && unsent_bytes >= SINK_UNWRITTEN_BYTES_MAX {
+                self.cut(connection, network);
+            }
+        }
+        self.looking = connections;
+        self.count_rows();
+    }
+
+    fn cut(&mut self, connection: ConnectionId, network: &mut dyn Network) {
+        let subscriber = self.subscribers.get_mut(&connection).expect("looked up by the caller");
+        if !std::mem::replace(&mut subscriber.is_cut, true) {
+            network.abort(connection);
+        }
+    }
+
+    fn count_rows(&mut self) {
+        self.counters.rows_out = self.ledger.rows_out;
+        self.counters.rows_discarded = self.ledger.rows_discarded;
+    }
+
+    /// Begins to close everything, once.
+    fn begin_finish(&mut self, io: &mut dyn Io) {
+        if let Phase::Finishing { until_ns } = self.phase {
+            if self.cuts_the_slow() && until_ns <= io.clock().monotonic_ns() {
+                let connections: Vec<_> = self.subscribers.keys().copied().collect();
+                connections.into_iter().for_each(|slow| self.cut(slow, io.network()));
+            }
+            return;
+        }
+        let until_ns = io.clock().monotonic_ns().saturating_add(FINISH_NS_MAX);
+        self.phase = Phase::Finishing { until_ns };
+        let network = io.network();
+        if let Some(dialer) = &mut self.dialer {
+            dialer.stop();
+        }
+        self.subscribers.keys().for_each(|connection| network.close(*connection));
+    }
+}
+
+impl Sink for TcpSink {
+    fn write(&mut self, batch: &Batch, io: &mut dyn Io) {
+        let rows = batch.len() as u64;
+        self.counters.rows_in += rows;
+        let holders = u32::try_from(self.subscribers.len()).expect("bounded by 32 bits");
+        let number = self.ledger.open(rows, holders);
+        if holders > 0 {
+            self.encoded.clear();
+            self.encoder.encode(&batch.rows, &mut self.encoded);
+            let network = io.network();
+            for (connection, subscriber) in &mut self.subscribers {
+                if network.send(*connection, &self.encoded) {
+                    subscriber.account.give_batch(self.encoded.len(), number);
+                    subscriber.unsent_bytes += self.encoded.len();
+                } else {
+                    self.ledger.release(number, false);
+                }
+            }
+        }
+        self.count_rows();
+    }
+
+    fn is_full(&self) -> bool {
+        match self.phase {
+            Phase::New | Phase::Failed => true,
+            Phase::Writing | Phase::Finishing { .. } => {
+                let is_alone = self.dialer.is_some() && self.subscribers.is_empty();
+                let waits =
+                    |subscriber: &Subscriber| subscriber.unsent_bytes >= SINK_UNWRITTEN_BYTES_MAX;
+                is_alone || (!self.cuts_the_slow() && self.subscribers.values().any(waits))
+            }
+        }
+    }
+
+    fn poll(&mut self, io: &mut dyn Io) -> bool {
+        if self.phase == Phase::New {
+            self.open(io.network());
+        }
+        let now_ns = io.clock().monotonic_ns();
+        let mut busy = false;
+        if let (Some(dialer), Some(owner)) = (&mut self.dialer, self.owner) {
+            busy |= dialer.poll(io.network(), owner, now_ns);
+        }
+        while self.take_event(io) {
+            busy = true;
+        }
+        // After the events: those that are gone have said how much they took.
+        self.look_at_all(io.network());
+        busy
+    }
+
+    fn finish(&mut self, io: &mut dyn Io) -> bool {
+        self.poll(io);
+        self.begin_finish(io);
+        if !self.subscribers.is_empty() || !self.ledger.is_settled() {
+            return false;
+        }
+        if let Some(listener) = self.listener.take() {
+            io.network().close_listener(listener);
+        }
+        self.count_rows();
+        true
+    }
+
+    fn wakes_at_ns(&self) -> Option<u64> {
+        let finish = match self.phase {
+            Phase::Finishing { until_ns } if self.cuts_the_slow() => Some(until_ns),
+            _ => None,
+        };
+        let dial = self.dialer.as_ref().and_then(Dialer::wakes_at_ns);
+        [finish, dial].into_iter().flatten().min()
+    }
+
+    fn take_failure(&mut self) -> Option<SinkFailure> {
+        self.failure.take()
+    }
+
+    fn take_notice(&mut self) -> Option<String> {
+        self.notices.pop_front()
+    }
+
+    fn counters(&self) -> &SinkCounters {
+        &self.counters
+    }
+}
