@@ -7,7 +7,7 @@
 //! `topology` (which CPUs) · `threads` (those that are no core) · `usage` · `probe` (what this machine can do)
 //! · `sys` ⚠ (every libc call) · `testing` (seams in memory, for unit tests of every module).
 //!
-//! To run: [`probe`], [`resolve_cores`], [`Cores::prepare`], make the channels between cores with
+//! To run: [`probe()`], [`resolve_cores`], [`Cores::prepare`], make the channels between cores with
 //! [`channel`] and [`Cores::wakers`], [`Cores::start`] with a factory of each core's [`Task`],
 //! [`RunningCores::join`].
 
