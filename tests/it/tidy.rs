@@ -386,7 +386,6 @@ fn planted_words_and_marks_are_found() {
     check(words, "src/a.rs", "struct KeySnapshot; fn take_snapshot() {}", 1);
     check(words, "src/a.rs", "let walk = 1; // walls", 0);
     check(words, "src/a.rs", "// TODO later", 1);
-    check(words, "src/a.rs", "// see design.md", 1);
 }
 
 #[test]
