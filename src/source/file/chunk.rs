@@ -138,7 +138,7 @@ impl ChunkReader {
     pub(super) fn give_up(&mut self) {
         self.abandoned.extend(self.reads.drain(..).map(|read| read.operation));
         if let Some(active) = self.active.take() {
-            self.spare.push(active.piece);
+            keep(&mut self.spare, active.piece);
         }
     }
 
@@ -293,7 +293,7 @@ impl ChunkReader {
         }
         active.left = active.range.cut(read.offset, &bytes);
         active.piece_offset = read.offset;
-        self.spare.push(std::mem::replace(&mut active.piece, bytes));
+        keep(&mut self.spare, std::mem::replace(&mut active.piece, bytes));
         Ok(true)
     }
 
@@ -302,7 +302,7 @@ impl ChunkReader {
         self.abandoned.retain(|operation| match disk.take_result(*operation) {
             None => true,
             Some(DiskResult::Read(buffer)) => {
-                spare.push(buffer);
+                keep(spare, buffer);
                 false
             }
             Some(_) => false,
@@ -322,6 +322,13 @@ impl ChunkReader {
 
     fn failure(&self, file: usize, what: &str) -> SourceFailure {
         SourceFailure { message: format!("{} {what}", self.plan.file(file).path.display()) }
+    }
+}
+
+/// Keeps `buffer` for a later read: as many as are ever in use at once.
+fn keep(spare: &mut Vec<Vec<u8>>, buffer: Vec<u8>) {
+    if buffer.capacity() > 0 && spare.len() <= FILE_READ_AHEAD {
+        spare.push(buffer);
     }
 }
 
