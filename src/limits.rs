@@ -33,6 +33,10 @@ pub const LINE_BYTES_MAX_DEFAULT: usize = 1024 * 1024;
 /// Bytes of one chunk of a file sequence.
 pub const FILE_CHUNK_BYTES: u64 = 4 * 1024 * 1024;
 
+/// Bytes of a file that may be decoded ahead of what other cores still read before them: what two
+/// cut chunks hold, twice.
+pub const FILE_HELD_BYTES_MAX: u64 = 4 * FILE_CHUNK_BYTES;
+
 /// Bytes of one read of a file: small enough that what was read is still in the core's cache when it
 /// is decoded.
 pub const FILE_PIECE_BYTES: usize = 256 * 1024;

@@ -18,6 +18,7 @@ pub use tcp::{SlowSubscriber, TcpSink, TcpSinkOptions};
 use crate::metrics::SinkCounters;
 use crate::reactor::Io;
 use crate::record::Batch;
+use crate::stdx::Failure;
 
 /// One sink on one core.
 pub trait Sink {
@@ -40,7 +41,7 @@ pub trait Sink {
     }
 
     /// An error after which the job cannot go on: disk full, directory gone.
-    fn take_failure(&mut self) -> Option<SinkFailure>;
+    fn take_failure(&mut self) -> Option<Failure>;
 
     /// Something the user should read, after which the job goes on: one line.
     fn take_notice(&mut self) -> Option<String> {
@@ -49,11 +50,4 @@ pub trait Sink {
 
     /// Totals of this core.
     fn counters(&self) -> &SinkCounters;
-}
-
-/// Why a sink gave up, in words for the user, with the exit code's class.
-#[derive(Debug)]
-pub struct SinkFailure {
-    /// What, where and what to do.
-    pub message: String,
 }

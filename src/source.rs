@@ -25,7 +25,7 @@ use std::sync::Arc;
 use crate::metrics::SourceCounters;
 use crate::reactor::Io;
 use crate::record::{Batch, Timestamp, Watermark};
-use crate::stdx::CoreId;
+use crate::stdx::{CoreId, Failure};
 
 /// One source on one core.
 pub trait Source {
@@ -45,7 +45,7 @@ pub trait Source {
 
     /// An error after which the job cannot go on: a file gone or shorter than it was. Asked for
     /// after every poll; a source that failed says `Idle`, never `Finished`.
-    fn take_failure(&mut self) -> Option<SourceFailure> {
+    fn take_failure(&mut self) -> Option<Failure> {
         None
     }
 
@@ -56,13 +56,6 @@ pub trait Source {
 
     /// Totals of this core.
     fn counters(&self) -> &SourceCounters;
-}
-
-/// Why a source gave up, in words for the user.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct SourceFailure {
-    /// What, where and what to do.
-    pub message: String,
 }
 
 /// What a poll found.

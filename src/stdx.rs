@@ -1,12 +1,13 @@
 //! What the standard library lacks; imports nothing of the engine.
 //!
-//! Read: `core_id` · `quantity` (number and unit) with `byte_size` and `duration` · `suggest` ("did
+//! Read: `core_id` · `quantity` (number and unit) with `byte_size` and `duration` · `failure` (why a part gave up) · `suggest` ("did
 //! you mean") · `cpu` (what the binary was built for).
 
 mod byte_size;
 mod core_id;
 mod cpu;
 mod duration;
+mod failure;
 mod quantity;
 mod suggest;
 
@@ -14,5 +15,6 @@ pub use byte_size::{format_byte_size, parse_byte_size};
 pub use core_id::CoreId;
 pub use cpu::missing_cpu_features;
 pub use duration::{format_duration, parse_duration};
+pub use failure::{Failure, FailureClass};
 pub use quantity::QuantityError;
 pub use suggest::{did_you_mean, one_of, suggestion};

@@ -34,6 +34,7 @@ use crate::operator::Diverted;
 use crate::reactor::{Io, Task, Turn};
 use crate::record::{Element, Timestamp, Watermark};
 use crate::source::SourceProgress;
+use crate::stdx::Failure;
 use port::Port;
 
 /// The dataflow of one core.
@@ -50,7 +51,7 @@ pub struct Worker {
     pub(crate) diverted: Vec<Diverted>,
     pub(crate) command_seen: JobCommand,
     /// A rejected record that ends the job.
-    pub(crate) rejection_failure: Option<String>,
+    pub(crate) rejection_failure: Option<Failure>,
     pub(crate) turn_began_ns: u64,
     pub(crate) was_busy: bool,
 }
@@ -84,55 +85,58 @@ impl Task for Worker {
         let now_ns = io.clock().monotonic_ns();
         self.measure_turn(now_ns);
         let mut busy = self.obey(io);
-        let mut blocked = false;
         for sink in &mut self.sinks {
             busy |= sink.poll(io);
         }
         for index in (0..self.stages.len()).rev() {
-            let served = self.serve(index, now_ns, io);
-            busy |= served == Served::Something;
-            blocked |= served == Served::Blocked;
+            busy |= self.serve(index, now_ns, io);
         }
         for source in &mut self.sources {
             source.drain_messages(io);
         }
         self.end_diversions(io);
+        let mut waits_for_core = false;
         for outbox in &mut self.outboxes {
             busy |= outbox.flush();
-            blocked |= !outbox.is_drained();
+            waits_for_core |= outbox.is_full() || !outbox.is_drained();
         }
         busy |= self.housekeep();
         self.was_busy = busy;
-        self.answer(busy, blocked, io)
+        self.answer(busy, waits_for_core, io)
     }
 }
 
 impl Worker {
-    /// One stage: unfinished work first, then new elements while there is room and budget.
-    fn serve(&mut self, index: usize, now_ns: u64, io: &mut dyn Io) -> Served {
+    /// One stage: unfinished work first, then new elements while there is room and budget. True when
+    /// something was done or can be done at once.
+    fn serve(&mut self, index: usize, now_ns: u64, io: &mut dyn Io) -> bool {
         if self.stages[index].ended {
-            return Served::Nothing;
+            return false;
         }
         let now = Timestamp::from_millis(io.clock().wall_ms());
         let turn_rows_max = self.turn_rows_max;
         let Worker { stages, sources, outboxes, sinks, diverted, diversions, .. } = self;
         let stage = &mut stages[index];
         let mut port = Port { outboxes, sinks, io, budget_rows: turn_rows_max, diverted, now_ns };
+        // What an earlier turn left comes before this turn's time.
+        stage.tree.advance(&mut port);
         stage.tree.on_clock(now, &mut port);
         let settled = stage.tree.advance(&mut port);
         let diverting = stage.source.is_some_and(|source| diversions[source.0].is_full(&port));
-        let served = if !settled || diverting {
-            Served::Blocked
+        let served = if !settled {
+            stage.tree.has_work(&port)
+        } else if diverting {
+            false
         } else if stage.input_ended {
             stage.ended = true;
-            Served::Something
+            true
         } else {
             stage.feed(sources, &mut port, self.command_seen)
         };
         stage.tree.flush(&mut port);
         let emitted = port.budget_rows < turn_rows_max;
         let diverted_any = self.pass_on_diverted(index, now_ns, io);
-        if emitted || diverted_any { Served::Something } else { served }
+        served | emitted | diverted_any
     }
 
     /// Late and rejected rows of a stage go to their source's sinks, or are only counted.
@@ -200,7 +204,7 @@ impl Worker {
     }
 
     /// What the executor is told; reports are sent on the way.
-    fn answer(&mut self, busy: bool, blocked: bool, io: &mut dyn Io) -> Turn {
+    fn answer(&mut self, busy: bool, waits_for_core: bool, io: &mut dyn Io) -> Turn {
         if let Some(failure) = self.take_failure() {
             self.fail(failure);
             return Turn::Finished;
@@ -220,29 +224,27 @@ impl Worker {
             let report = self.report(false);
             self.reporter.send(report);
         }
-        match (busy, blocked) {
+        match (busy, waits_for_core) {
             (true, _) => Turn::Busy,
-            // No one wakes a sender when its queue has room again: look soon.
+            // No one wakes a sender when its queue has room again: look soon. (Room in a sink comes
+            // with a completion or at a time it names.)
             (false, true) => Turn::Idle { wakes_at_ns: Some(now_ns + BLOCKED_LOOK_AGAIN_NS) },
             (false, false) => Turn::Idle { wakes_at_ns: Some(self.wakes_at_ns(io)) },
         }
     }
 
-    fn take_failure(&mut self) -> Option<String> {
-        if let Some(failure) = self.rejection_failure.take() {
-            return Some(failure);
-        }
-        let sink = self.sinks.iter_mut().find_map(SinkSlot::take_failure);
-        if let Some(failure) = sink {
-            return Some(failure.message);
-        }
-        let source = self.sources.iter_mut().find_map(SourceSlot::take_failure);
-        source.map(|failure| failure.message)
+    fn take_failure(&mut self) -> Option<Failure> {
+        let rejection = self.rejection_failure.take();
+        let sink = || self.sinks.iter_mut().find_map(SinkSlot::take_failure);
+        rejection
+            .or_else(sink)
+            .or_else(|| self.sources.iter_mut().find_map(SourceSlot::take_failure))
     }
 
     fn wakes_at_ns(&self, io: &dyn Io) -> u64 {
         let (wall_ms, now_ns) = (io.clock().wall_ms(), self.turn_began_ns);
-        let clocks = self.stages.iter().filter_map(|stage| stage.tree.wakes_at()).map(|at| {
+        let stages = self.stages.iter().filter(|stage| !stage.ended);
+        let clocks = stages.filter_map(|stage| stage.tree.wakes_at()).map(|at| {
             let wait_ms = u64::try_from(at.millis().saturating_sub(wall_ms)).unwrap_or(0);
             now_ns.saturating_add(wait_ms.saturating_mul(1_000_000))
         });
@@ -251,15 +253,6 @@ impl Worker {
         let report_ns = self.reporter.due_ns();
         clocks.chain(inputs).chain(sinks).fold(report_ns, u64::min)
     }
-}
-
-/// What serving a stage came to.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Served {
-    Something,
-    Nothing,
-    /// There is something to do, but no room for what would come of it.
-    Blocked,
 }
 
 impl Stage {
@@ -279,7 +272,7 @@ impl Stage {
         sources: &mut [SourceSlot],
         port: &mut Port<'_>,
         command: JobCommand,
-    ) -> Served {
+    ) -> bool {
         match self.input {
             Input::Source(source) => self.feed_from_source(&mut sources[source], port, command),
             Input::Edge(_) => self.feed_from_edge(port),
@@ -291,7 +284,7 @@ impl Stage {
         slot: &mut SourceSlot,
         port: &mut Port<'_>,
         command: JobCommand,
-    ) -> Served {
+    ) -> bool {
         let mut progress = SourceProgress::Busy;
         if !slot.has_staged() && !self.tree.is_full(port) {
             progress = slot.poll(port.io);
@@ -304,7 +297,7 @@ impl Stage {
             passed = true;
         }
         if slot.has_staged() || self.tree.is_full(port) {
-            return if passed { Served::Something } else { Served::Blocked };
+            return passed;
         }
         if let Some(watermark) = slot.new_watermark() {
             self.tree.accept(Element::Watermark(watermark), port);
@@ -314,12 +307,12 @@ impl Stage {
         match progress {
             SourceProgress::Idle { wakes_at_ns } if !passed => {
                 self.wakes_at_ns = wakes_at_ns;
-                Served::Nothing
+                false
             }
-            SourceProgress::Idle { .. } | SourceProgress::Busy => Served::Something,
+            SourceProgress::Idle { .. } | SourceProgress::Busy => true,
             SourceProgress::Finished => {
                 self.end_of_input(command, port);
-                Served::Something
+                true
             }
         }
     }
@@ -335,19 +328,25 @@ impl Stage {
         self.input_ended = true;
     }
 
-    fn feed_from_edge(&mut self, port: &mut Port<'_>) -> Served {
+    fn feed_from_edge(&mut self, port: &mut Port<'_>) -> bool {
         let Input::Edge(inbox) = &mut self.input else { unreachable!("asked of edges only") };
-        let mut served = Served::Nothing;
+        let mut passed = false;
         while !self.tree.is_full(port) && !port.budget_is_used() {
-            let Some(element) = inbox.next() else { return served };
-            match &element {
-                Element::Batch(batch) => port.use_budget(batch.len()),
-                Element::End => self.input_ended = true,
-                Element::Watermark(_) | Element::Barrier(_) => {}
-            }
+            let Some(element) = inbox.next() else { break };
+            let rows = match &element {
+                Element::Batch(batch) => batch.len(),
+                Element::Watermark(_) | Element::Barrier(_) => 0,
+                Element::End => {
+                    self.input_ended = true;
+                    0
+                }
+            };
+            let before = port.budget_rows;
             self.tree.accept(element, port);
-            served = Served::Something;
+            // Rows count once: as they come in, or as more than that go out.
+            port.use_budget(rows.saturating_sub(before - port.budget_rows));
+            passed = true;
         }
-        Served::Something
+        passed
     }
 }

@@ -91,14 +91,10 @@ pub enum DurabilityMode {
 pub struct Limits {
     /// Rows a turn hands to the operators before it looks at the network again.
     pub turn_rows_max: usize,
-    /// Rows of one batch.
-    pub batch_rows_max: usize,
     /// Elements one exchange edge holds between one pair of cores.
     pub edge_elements_max: usize,
     /// Bytes of one chunk of a file sequence.
     pub file_chunk_bytes: u64,
-    /// Bytes a sink may have encoded and not yet handed over, per core.
-    pub sink_unwritten_bytes_max: usize,
 }
 
 /// A source.

@@ -132,10 +132,8 @@ pub(super) static LIMITS: Section = Section {
     name: "limits",
     keys: &[
         key("turn_rows_max", Kind::Count { min: 1, max: 1 << 20 }),
-        key("batch_rows_max", Kind::Count { min: 1, max: 1 << 16 }),
-        key("edge_elements_max", Kind::Count { min: 3, max: 4_096 }),
+        key("edge_elements_max", Kind::Count { min: 2, max: 4_096 }),
         key("file_chunk_bytes", Kind::Bytes { min: 4_096, max: 1 << 30 }),
-        key("sink_unwritten_bytes_max", Kind::Bytes { min: 4_096, max: 1 << 30 }),
     ],
 };
 

@@ -47,7 +47,7 @@ pub(super) fn resolve(path: &Path, raw: RawJob, errors: &mut Errors) -> Option<J
         reactor: reactor(&raw.reactor),
         durability,
         time_zone: time_zone(&raw.top, errors),
-        limits: limits(&raw.limits, errors),
+        limits: limits(&raw.limits),
         sources,
         sinks,
         query: vec![query],
@@ -112,30 +112,16 @@ fn durability(directory: &Path, table: &RawTable, name: &str) -> DurabilityConfi
     }
 }
 
-fn limits(table: &RawTable, errors: &mut Errors) -> Limits {
+fn limits(table: &RawTable) -> Limits {
     let count = |key: &str, default: usize| {
         let value = table.count(key).map(usize::try_from);
         value.map_or(default, |value| value.expect("the keys' maxima fit an address"))
     };
-    let limits = Limits {
+    Limits {
         turn_rows_max: count("turn_rows_max", limits::TURN_ROWS_MAX),
-        batch_rows_max: count("batch_rows_max", limits::BATCH_ROWS_MAX),
         edge_elements_max: count("edge_elements_max", limits::EDGE_ELEMENTS_MAX),
         file_chunk_bytes: table.count("file_chunk_bytes").unwrap_or(limits::FILE_CHUNK_BYTES),
-        sink_unwritten_bytes_max: count(
-            "sink_unwritten_bytes_max",
-            limits::SINK_UNWRITTEN_BYTES_MAX,
-        ),
-    };
-    if limits.batch_rows_max > limits.turn_rows_max {
-        let message = format!(
-            "{} is more than limits.turn_rows_max, which is {}; a turn must have room for a batch",
-            limits.batch_rows_max, limits.turn_rows_max
-        );
-        let key = if table.has("batch_rows_max") { "batch_rows_max" } else { "turn_rows_max" };
-        errors.add(table.at(key), "limits.batch_rows_max", message);
     }
-    limits
 }
 
 /// Sources and sinks share one catalog, and refer to each other by name.

@@ -20,7 +20,7 @@ use crate::config::{CoreChoice, DurabilityMode, Job, Spin};
 use crate::journal::{Directory, Finished};
 use crate::limits::PROGRESS_INTERVAL;
 use crate::reactor::{self, Clock, Cores, CoresRequest, ReactorOptions, SystemClock, TaskFactory};
-use crate::stdx::CoreId;
+use crate::stdx::{CoreId, FailureClass};
 use crate::worker::{CoreReport, JobCommand, JobSignal, Reporter, Wiring, Worker};
 
 /// How a job is run, besides what its file says.
@@ -35,7 +35,7 @@ pub struct RunOptions {
 }
 
 /// How often this thread looks for signals.
-const SIGNAL_LOOK_INTERVAL: Duration = Duration::from_millis(20);
+const SIGNAL_LOOK_INTERVAL: Duration = Duration::from_millis(100);
 
 pub(super) fn run(job: &Job, options: &RunOptions) -> Result<(), JobError> {
     let began_ns = SystemClock.monotonic_ns();
@@ -188,7 +188,12 @@ impl Running {
             say(&format!("note: {notice}"));
         }
         if let Some(failure) = report.failure {
-            return Err(JobError::new(ErrorClass::Io, failure));
+            let class = match failure.class {
+                FailureClass::Environment => ErrorClass::Environment,
+                FailureClass::Data => ErrorClass::DataIntegrity,
+                FailureClass::Io => ErrorClass::Io,
+            };
+            return Err(JobError::new(class, failure.message));
         }
         let slot = &mut self.newest[report.core.index()];
         *slot = Some(report);

@@ -81,7 +81,7 @@ fn check(sql: &str) {
                 seed: rng.u64(..1 << 32),
                 core_count,
                 chunk_bytes: rng.u64(100..5_000),
-                edge_elements_max: rng.usize(3..6),
+                edge_elements_max: rng.usize(2..6),
                 turn_rows_max: rng.usize(1..300),
             };
             let actual = run(&job, &files, shape);

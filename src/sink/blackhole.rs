@@ -3,7 +3,8 @@
 use crate::metrics::SinkCounters;
 use crate::reactor::Io;
 use crate::record::Batch;
-use crate::sink::{Sink, SinkFailure};
+use crate::sink::Sink;
+use crate::stdx::Failure;
 
 /// See the module.
 #[derive(Default, Debug)]
@@ -29,7 +30,7 @@ impl Sink for BlackholeSink {
         true
     }
 
-    fn take_failure(&mut self) -> Option<SinkFailure> {
+    fn take_failure(&mut self) -> Option<Failure> {
         None
     }
 

@@ -31,8 +31,8 @@ use crate::limits::{
 use crate::metrics::SinkCounters;
 use crate::reactor::Io;
 use crate::record::Batch;
-use crate::sink::{Sink, SinkFailure};
-use crate::stdx::CoreId;
+use crate::sink::Sink;
+use crate::stdx::{CoreId, Failure};
 
 use part::{ClosingPart, OpenPart, PartNames};
 
@@ -66,7 +66,7 @@ pub struct FileSink {
     closing: VecDeque<ClosingPart>,
     next_part: u32,
     is_finishing: bool,
-    failure: Option<SinkFailure>,
+    failure: Option<Failure>,
     has_failed: bool,
     counters: SinkCounters,
 }
@@ -98,7 +98,7 @@ impl FileSink {
         }
     }
 
-    fn advance(&mut self, io: &mut dyn Io) -> Result<bool, SinkFailure> {
+    fn advance(&mut self, io: &mut dyn Io) -> Result<bool, Failure> {
         let mut busy = self.advance_closing(io)?;
         busy |= self.advance_part(io)?;
         if self.part.is_none()
@@ -115,7 +115,7 @@ impl FileSink {
     }
 
     /// Takes closed parts a step further; they appear in the order in which they were filled.
-    fn advance_closing(&mut self, io: &mut dyn Io) -> Result<bool, SinkFailure> {
+    fn advance_closing(&mut self, io: &mut dyn Io) -> Result<bool, Failure> {
         let Some(part) = self.closing.front_mut() else { return Ok(false) };
         let busy = part.advance(io.disk())?;
         if part.is_done() {
@@ -124,7 +124,7 @@ impl FileSink {
         Ok(busy)
     }
 
-    fn advance_part(&mut self, io: &mut dyn Io) -> Result<bool, SinkFailure> {
+    fn advance_part(&mut self, io: &mut dyn Io) -> Result<bool, Failure> {
         let now_ns = io.clock().monotonic_ns();
         let Some(part) = &mut self.part else { return Ok(false) };
         let mut busy = false;
@@ -174,7 +174,7 @@ impl FileSink {
             && (self.filling.bytes.len() >= SINK_BUFFER_BYTES || age_ns >= SINK_DELAY_NS_MAX)
     }
 
-    fn record(&mut self, result: Result<bool, SinkFailure>) -> bool {
+    fn record(&mut self, result: Result<bool, Failure>) -> bool {
         result.unwrap_or_else(|failure| {
             self.failure = Some(failure);
             self.has_failed = true;
@@ -230,7 +230,7 @@ impl Sink for FileSink {
         Some(old_ns.min(self.filling.since_ns + SINK_DELAY_NS_MAX))
     }
 
-    fn take_failure(&mut self) -> Option<SinkFailure> {
+    fn take_failure(&mut self) -> Option<Failure> {
         self.failure.take()
     }
 

@@ -12,7 +12,8 @@ use crate::limits::SINK_UNWRITTEN_BYTES_MAX;
 use crate::metrics::SinkCounters;
 use crate::reactor::{DiskResult, FileId, Io, OperationId};
 use crate::record::Batch;
-use crate::sink::{Sink, SinkFailure};
+use crate::sink::Sink;
+use crate::stdx::Failure;
 
 /// See the module.
 pub struct PrintSink {
@@ -23,7 +24,7 @@ pub struct PrintSink {
     spare: Vec<u8>,
     output: Option<FileId>,
     writing: Option<Writing>,
-    failure: Option<SinkFailure>,
+    failure: Option<Failure>,
     has_failed: bool,
     counters: SinkCounters,
 }
@@ -86,7 +87,7 @@ impl PrintSink {
         let reader_left = error.kind() == io::ErrorKind::BrokenPipe;
         let remedy = if reader_left { "; whoever read it has gone" } else { "" };
         let message = format!("cannot write to standard output: {error}{remedy}");
-        self.failure = Some(SinkFailure { message });
+        self.failure = Some(Failure::io(message));
         self.has_failed = true;
     }
 }
@@ -119,7 +120,7 @@ impl Sink for PrintSink {
         self.has_failed || (self.writing.is_none() && self.filling.is_empty())
     }
 
-    fn take_failure(&mut self) -> Option<SinkFailure> {
+    fn take_failure(&mut self) -> Option<Failure> {
         self.failure.take()
     }
 

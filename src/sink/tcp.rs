@@ -27,7 +27,8 @@ use crate::reactor::{
     ConnectionId, Dialer, Io, ListenerId, NetEvent, Network, OwnerId, TcpEndpoint,
 };
 use crate::record::Batch;
-use crate::sink::{Sink, SinkFailure};
+use crate::sink::Sink;
+use crate::stdx::Failure;
 use ledger::{Account, Ledger};
 
 /// A subscriber that may be cut has so long to take what is left when the job ends: 10 s.
@@ -91,7 +92,7 @@ pub struct TcpSink {
     ledger: Ledger,
     refused: u64,
     notices: VecDeque<String>,
-    failure: Option<SinkFailure>,
+    failure: Option<Failure>,
     counters: SinkCounters,
 }
 
@@ -130,7 +131,7 @@ impl TcpSink {
                 Err(error) => {
                     let message =
                         format!("sink {}: cannot listen on {address}: {error}", self.options.name);
-                    self.failure = Some(SinkFailure { message });
+                    self.failure = Some(Failure::environment(message));
                     self.phase = Phase::Failed;
                 }
             },
@@ -360,7 +361,7 @@ impl Sink for TcpSink {
         [finish, dial].into_iter().flatten().min()
     }
 
-    fn take_failure(&mut self) -> Option<SinkFailure> {
+    fn take_failure(&mut self) -> Option<Failure> {
         self.failure.take()
     }
 

@@ -37,14 +37,12 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use crate::format::DecoderOptions;
-use crate::limits::TURN_ROWS_MAX;
+use crate::limits::{FILE_HELD_BYTES_MAX, TURN_ROWS_MAX};
 use crate::metrics::SourceCounters;
 use crate::reactor::Io;
 use crate::record::{Timestamp, Watermark};
-use crate::source::{
-    EventTimeOptions, Source, SourceFailure, SourceMessage, SourceOutput, SourceProgress,
-};
-use crate::stdx::CoreId;
+use crate::source::{EventTimeOptions, Source, SourceMessage, SourceOutput, SourceProgress};
+use crate::stdx::{CoreId, Failure};
 
 use chunk::{ChunkReader, Step};
 use decode::{Admission, ChunkAdmission, DecodeInto, Decoding, SplitDecoder, origin};
@@ -100,7 +98,7 @@ pub struct FileSource {
     /// The watermark after the last row pushed.
     pushed_watermark: Timestamp,
     phase: Phase,
-    failure: Option<SourceFailure>,
+    failure: Option<Failure>,
     counters: SourceCounters,
 }
 
@@ -198,7 +196,7 @@ impl FileSource {
 
     /// Decodes the next slice of the chunk at hand, or begins the next chunk.
     fn decode(&mut self, io: &mut dyn Io, out: &mut dyn SourceOutput) -> Decoded {
-        if self.phase != Phase::Reading || !self.begin_chunk() {
+        if self.phase != Phase::Reading || self.holds_enough() || !self.begin_chunk() {
             return Decoded::Nothing;
         }
         if self.is_reading_header() {
@@ -207,6 +205,7 @@ impl FileSource {
         let chunk = *self.reader.chunk().expect("begun just now or before");
         let step = self.reader.step(io.disk());
         let held = self.held.back_mut().expect("the chunk being decoded is held");
+        let held_bytes = &mut held.bytes;
         let (counters, clock) = (&mut self.counters, io.clock());
         let (admission, held) = (&mut self.admission, &mut held.batches);
         let mut to = DecodeInto { admission, clock, counters, out, held, rows: 0 };
@@ -219,6 +218,7 @@ impl FileSource {
                     self.decoding.begin(origin(&self.name, path), offset, header)
                 });
                 decoder.feed(bytes, &mut to);
+                *held_bytes += bytes.len() as u64;
             }
             Step::End => {
                 if let Some(decoder) = &mut self.decoder {
@@ -235,6 +235,13 @@ impl FileSource {
             }
         }
         Decoded::Rows(to.rows)
+    }
+
+    /// True when rows wait for other cores' chunks, and are as many as should: a chunk that is not cut
+    /// is a whole file. The core with the oldest chunk waits for nobody.
+    fn holds_enough(&mut self) -> bool {
+        let bytes: u64 = self.held.iter().map(|chunk| chunk.bytes).sum();
+        bytes >= FILE_HELD_BYTES_MAX && self.prefix().is_none()
     }
 
     /// Makes sure a chunk is being read; false when there is none or one is ahead already.
@@ -279,7 +286,7 @@ impl FileSource {
             Step::Bytes { .. } => {
                 let path = self.plan.file(header.file).path.display();
                 let what = format!("its header is longer than line_max, {bytes_max} bytes");
-                SourceFailure { message: format!("cannot read {path}: {what}") }
+                Failure::io(format!("cannot read {path}: {what}"))
             }
             Step::Failed(failure) => failure,
         };
@@ -385,7 +392,7 @@ impl Source for FileSource {
         }
     }
 
-    fn take_failure(&mut self) -> Option<SourceFailure> {
+    fn take_failure(&mut self) -> Option<Failure> {
         self.failure.take()
     }
 

@@ -32,10 +32,10 @@ use crate::reactor::{
 };
 use crate::record::{Timestamp, Watermark};
 use crate::source::{
-    Arrival, DecoderFactory, EventTimeOptions, Source, SourceFailure, SourceMessage, SourceOutput,
-    SourceProgress, SplitTracker,
+    Arrival, DecoderFactory, EventTimeOptions, Source, SourceMessage, SourceOutput, SourceProgress,
+    SplitTracker,
 };
-use crate::stdx::CoreId;
+use crate::stdx::{CoreId, Failure};
 use dealer::Dealer;
 use served::{PushInto, Served};
 
@@ -102,7 +102,7 @@ pub struct TcpSource {
     polled_ns: u64,
     was_busy: bool,
     notices: VecDeque<String>,
-    failure: Option<SourceFailure>,
+    failure: Option<Failure>,
     counters: SourceCounters,
 }
 
@@ -148,7 +148,12 @@ impl TcpSource {
                         self.listener = Some(listener);
                         self.notice(&format!("listening on {bound}"));
                     }
-                    Err(error) => self.fail(&format!("cannot listen on {address}: {error}")),
+                    Err(error) => {
+                        let what = format!("cannot listen on {address}: {error}");
+                        let message = format!("source {}: {what}", self.options.name);
+                        self.failure = Some(Failure::environment(message));
+                        self.phase = Phase::Failed;
+                    }
                 }
             }
             TcpEndpoint::Listen(_) => {}
@@ -157,12 +162,6 @@ impl TcpSource {
 
     fn notice(&mut self, text: &str) {
         self.notices.push_back(format!("source {}: {text}", self.options.name));
-    }
-
-    fn fail(&mut self, text: &str) {
-        let message = format!("source {}: {text}", self.options.name);
-        self.failure = Some(SourceFailure { message });
-        self.phase = Phase::Failed;
     }
 
     /// Takes events until there is no room, enough bytes were decoded, or there are no more.
@@ -242,8 +241,7 @@ impl TcpSource {
         dialer.connected(connection);
         let peer = dialer.address();
         if self.phase == Phase::Reading {
-            let dealt = self.dealer.deal();
-            assert_eq!(dealt, Some(CoreId::ZERO), "a dialer has one connection, on core 0");
+            self.dealer.dial();
             self.serve(connection, peer, io.clock());
         } else {
             io.network().close(connection);
@@ -449,7 +447,7 @@ impl Source for TcpSource {
         }
     }
 
-    fn take_failure(&mut self) -> Option<SourceFailure> {
+    fn take_failure(&mut self) -> Option<Failure> {
         self.failure.take()
     }
 

@@ -12,6 +12,7 @@ use super::port::Port;
 use crate::operator::{Diverted, DivertedKind};
 use crate::record::{Batch, Element};
 use crate::source::Rejection;
+use crate::stdx::Failure;
 
 /// Columns of late and rejected sinks.
 pub static DIVERSION_SCHEMA: LazyLock<SchemaRef> = LazyLock::new(|| {
@@ -42,15 +43,16 @@ impl Diversion {
         &self,
         rejections: &[Rejection],
         diverted: &[Diverted],
-    ) -> Option<String> {
+    ) -> Option<Failure> {
         if !self.fails {
             return None;
         }
         if let Some(Rejection { origin, offset, reason, .. }) = rejections.first() {
-            return Some(format!("{origin} at byte {offset}: {reason} (on_error = \"fail\")"));
+            let what = format!("{origin} at byte {offset}: {reason} (on_error = \"fail\")");
+            return Some(Failure::data(what));
         }
         let rejected = diverted.iter().find(|rows| rows.kind == DivertedKind::Rejected)?;
-        Some(format!("{} (on_error = \"fail\")", rejected.reason))
+        Some(Failure::data(format!("{} (on_error = \"fail\")", rejected.reason)))
     }
 
     pub(super) fn is_full(&self, port: &Port<'_>) -> bool {

@@ -10,7 +10,7 @@ use crate::limits::{DIVERTED_EXAMPLES_MAX, REPORT_INTERVAL_NS};
 use crate::metrics::{LatencyHistogram, OperatorCounters, SinkCounters, SourceCounters};
 use crate::operator::{Diverted, DivertedKind};
 use crate::source::Rejection;
-use crate::stdx::CoreId;
+use crate::stdx::{CoreId, Failure};
 
 /// What the cores should do.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -69,7 +69,7 @@ pub struct CoreReport {
     /// What the user should read, each once.
     pub notices: Vec<String>,
     /// Why the core gave up.
-    pub failure: Option<String>,
+    pub failure: Option<Failure>,
 }
 
 /// A core's line to the housekeeping thread.
@@ -80,13 +80,36 @@ pub struct Reporter {
     turn_ns_max: u64,
     examples: Vec<String>,
     notices: Vec<String>,
+    said_last: bool,
+}
+
+impl Drop for Reporter {
+    /// A core whose ring failed has no turn left in which to say so; the others would be waited for.
+    fn drop(&mut self) {
+        if !self.said_last {
+            let what = format!("core {} ended before its work was done", self.core);
+            self.send(CoreReport {
+                core: self.core,
+                is_final: true,
+                operators: Vec::new(),
+                sources: Vec::new(),
+                sinks: Vec::new(),
+                latencies: Vec::new(),
+                turn_ns_max: self.turn_ns_max,
+                examples: Vec::new(),
+                notices: Vec::new(),
+                failure: Some(Failure::environment(format!("{what}: its io_uring failed"))),
+            });
+        }
+    }
 }
 
 impl Reporter {
     /// Reports of `core` go to `reports`.
     pub fn new(core: CoreId, reports: mpsc::Sender<CoreReport>) -> Reporter {
         let (examples, notices) = (Vec::new(), Vec::new());
-        Reporter { core, reports, due_ns: 0, turn_ns_max: 0, examples, notices }
+        let said_last = false;
+        Reporter { core, reports, due_ns: 0, turn_ns_max: 0, examples, notices, said_last }
     }
 
     pub(super) fn is_due(&mut self, now_ns: u64) -> bool {
@@ -139,7 +162,8 @@ impl Reporter {
     }
 
     /// Sends; nobody listening any more is no error.
-    pub(super) fn send(&self, report: CoreReport) {
+    pub(super) fn send(&mut self, report: CoreReport) {
+        self.said_last |= report.is_final;
         let _ = self.reports.send(report);
     }
 }
@@ -172,7 +196,7 @@ impl Worker {
     }
 
     /// Tells why this core gives up.
-    pub(super) fn fail(&mut self, failure: String) {
+    pub(super) fn fail(&mut self, failure: Failure) {
         let report = CoreReport { failure: Some(failure), ..self.report(true) };
         self.reporter.send(report);
     }

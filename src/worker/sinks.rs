@@ -3,7 +3,8 @@
 use crate::metrics::{LatencyHistogram, SinkCounters};
 use crate::reactor::Io;
 use crate::record::Batch;
-use crate::sink::{Sink, SinkFailure};
+use crate::sink::Sink;
+use crate::stdx::Failure;
 
 /// A sink and its writers.
 pub(crate) struct SinkSlot {
@@ -51,7 +52,7 @@ impl SinkSlot {
         self.finished
     }
 
-    pub(super) fn take_failure(&mut self) -> Option<SinkFailure> {
+    pub(super) fn take_failure(&mut self) -> Option<Failure> {
         self.sink.take_failure()
     }
 

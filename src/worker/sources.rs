@@ -6,10 +6,8 @@ use crate::limits::TURN_ROWS_MAX;
 use crate::metrics::SourceCounters;
 use crate::reactor::{Io, MeshReceiver, MeshSender};
 use crate::record::{Batch, Watermark};
-use crate::source::{
-    Rejection, Source, SourceFailure, SourceMessage, SourceOutput, SourceProgress,
-};
-use crate::stdx::CoreId;
+use crate::source::{Rejection, Source, SourceMessage, SourceOutput, SourceProgress};
+use crate::stdx::{CoreId, Failure};
 
 /// A source, what it has decoded, and its lines to its instances on other cores.
 pub(crate) struct SourceSlot {
@@ -37,7 +35,7 @@ impl SourceOutput for Staged {
     }
 
     fn is_full(&self) -> bool {
-        self.rows >= TURN_ROWS_MAX
+        self.rows + self.rejections.len() >= TURN_ROWS_MAX
     }
 
     fn reject(&mut self, rejection: Rejection) {
@@ -75,6 +73,8 @@ impl SourceSlot {
                 SourceProgress::Finished
             }
             SourceProgress::Finished => SourceProgress::Busy,
+            // Nobody wakes this core when the ring they wait for has room.
+            SourceProgress::Idle { .. } if !self.staged.messages.is_empty() => SourceProgress::Busy,
             SourceProgress::Idle { .. } if busy => SourceProgress::Busy,
             other => other,
         }
@@ -90,10 +90,19 @@ impl SourceSlot {
             }
         }
         let waiting = std::mem::take(&mut self.staged.messages);
+        let mut full = Vec::new();
         for (core, message) in waiting {
+            // Messages to one core keep their order.
+            if full.contains(&core) {
+                self.staged.messages.push_back((core, message));
+                continue;
+            }
             match self.deliver(core, message, io) {
                 Ok(()) => moved = true,
-                Err(message) => self.staged.messages.push_back((core, message)),
+                Err(message) => {
+                    full.push(core);
+                    self.staged.messages.push_back((core, message));
+                }
             }
         }
         moved
@@ -150,7 +159,7 @@ impl SourceSlot {
         self.source.take_notice()
     }
 
-    pub(super) fn take_failure(&mut self) -> Option<SourceFailure> {
+    pub(super) fn take_failure(&mut self) -> Option<Failure> {
         self.source.take_failure()
     }
 

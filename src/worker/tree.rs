@@ -55,6 +55,15 @@ impl Tree {
         self.chain.is_done() && self.pending.is_empty()
     }
 
+    /// True when `advance` would do something now, and not only once there is room.
+    pub(crate) fn has_work(&self, port: &Port<'_>) -> bool {
+        let nested = self.outlets.iter().any(|outlet| match outlet {
+            Outlet::Tree(tree) => tree.has_work(port),
+            Outlet::Outbox(_) | Outlet::Sink(_) => false,
+        });
+        nested || (!self.is_ready() && !is_full(&self.outlets, port))
+    }
+
     /// Goes on with unfinished work, from the outlets backwards; true when there is none left.
     pub(crate) fn advance(&mut self, port: &mut Port<'_>) -> bool {
         let mut settled = true;

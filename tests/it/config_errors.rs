@@ -78,8 +78,8 @@ fn unknown_keys() {
     );
     check_top(
         "[limits]\nrows = 1\n",
-        &["2:1: limits.rows: unknown key; known: \"turn_rows_max\", \"batch_rows_max\", \
-         \"edge_elements_max\", \"file_chunk_bytes\" or \"sink_unwritten_bytes_max\""],
+        &["2:1: limits.rows: unknown key; known: \"turn_rows_max\", \"edge_elements_max\" or \
+         \"file_chunk_bytes\""],
     );
 }
 
@@ -347,15 +347,8 @@ fn contradictions() {
         ],
     );
     check_top(
-        "[limits]\nturn_rows_max = 10\nbatch_rows_max = 11",
-        &[
-            "3:18: limits.batch_rows_max: 11 is more than limits.turn_rows_max, which is 10; a turn \
-           must have room for a batch",
-        ],
-    );
-    check_top(
-        "[limits]\nedge_elements_max = 2",
-        &["2:21: limits.edge_elements_max: 2 is out of range; allowed: 3 to 4096"],
+        "[limits]\nedge_elements_max = 1",
+        &["2:21: limits.edge_elements_max: 1 is out of range; allowed: 2 to 4096"],
     );
 }
 

@@ -83,7 +83,9 @@ impl WindowSender {
         let keys: Vec<ArrayRef> =
             self.plan.keys.iter().map(|&key| Arc::clone(batch.rows.column(key))).collect();
         self.plan.encoder.encode(&keys, batch.len(), self.hasher, &mut self.keys);
-        if self.combining.is_on(batch.len()) {
+        // What is already combined is not left behind: without a flush between two batches (a window
+        // that fires into this one) a decision against combining waits for the flush.
+        if self.grouping.len() > 0 || self.combining.is_on(batch.len()) {
             if self.grouping.len() + batch.len() > BATCH_ROWS_MAX {
                 self.hand_over(out);
             }
@@ -91,7 +93,6 @@ impl WindowSender {
             self.arrival_ns = self.arrival_ns.min(batch.arrival_ns);
             self.update(&batch, self.grouping.len());
         } else {
-            assert_eq!(self.grouping.len(), 0);
             let number_of_rows = u32::try_from(batch.len()).expect("a batch is short");
             self.groups.clear();
             self.groups.extend(0..number_of_rows);

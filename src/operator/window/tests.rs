@@ -476,6 +476,25 @@ fn processing_time_windows_fire_by_the_clock_and_not_at_the_end() {
     processing(hop, &[(7, 2), (12, 1), (15, 0)], &["2,0,10,9", "3,5,15,14"], 1);
 }
 
+/// As a window that fires into this one pushes them: batch after batch, no flush between.
+#[test]
+fn distinct_keys_without_a_flush_between_all_arrive() {
+    let mut spec = spec(WindowKind::Tumble { size_ms: 1000 }, 0, &[ID], false);
+    spec.aggregates.truncate(1);
+    let plan = WindowPlan::new(&spec, &input_schema()).unwrap();
+    let mut sender = WindowSender::new(plan, HASHER);
+    let template = random_split(&mut fastrand::Rng::with_seed(1), 0, 1).remove(0);
+    let mut out = Collector::default();
+    for start in (0..40_000).step_by(8000) {
+        let rows: Vec<Row> =
+            (start..start + 8000).map(|id| Row { id, time: 5, ..template.clone() }).collect();
+        run_to_end(&mut sender, batch_of(&rows), &mut out);
+    }
+    sender.flush(&mut out);
+    assert_eq!(out.batches.iter().map(Batch::len).sum::<usize>(), 40_000);
+    assert_eq!(sender.counters().held, 0);
+}
+
 #[test]
 fn rows_without_a_tag_are_late_by_the_last_watermark() {
     let spec = spec(WindowKind::Tumble { size_ms: 10 }, 0, &[NAME], false);

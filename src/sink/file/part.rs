@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use super::FileSinkOptions;
 use crate::reactor::{Disk, DiskResult, FileId, OpenMode, OperationId};
-use crate::sink::SinkFailure;
+use crate::stdx::Failure;
 
 /// What a part is called.
 pub(super) struct PartNames {
@@ -77,7 +77,7 @@ impl OpenPart {
     }
 
     /// Takes what the disk has answered.
-    pub(super) fn advance(&mut self, disk: &mut dyn Disk) -> Result<Option<Written>, SinkFailure> {
+    pub(super) fn advance(&mut self, disk: &mut dyn Disk) -> Result<Option<Written>, Failure> {
         match self.stage {
             Stage::Ready(_) => Ok(None),
             Stage::Opening(operation) => match disk.take_result(operation) {
@@ -139,7 +139,7 @@ impl OpenPart {
 
 impl ClosingPart {
     /// Goes on to the next stage when the disk has answered; true when it did.
-    pub(super) fn advance(&mut self, disk: &mut dyn Disk) -> Result<bool, SinkFailure> {
+    pub(super) fn advance(&mut self, disk: &mut dyn Disk) -> Result<bool, Failure> {
         let names = &self.names;
         let (hidden, visible) = (&names.hidden, &names.visible);
         let next = match self.stage {
@@ -186,7 +186,7 @@ fn is_done(
     operation: OperationId,
     verb: &str,
     path: &Path,
-) -> Result<bool, SinkFailure> {
+) -> Result<bool, Failure> {
     match disk.take_result(operation) {
         None => Ok(false),
         Some(DiskResult::Done) => Ok(true),
@@ -194,7 +194,7 @@ fn is_done(
     }
 }
 
-fn failure(verb: &str, path: &Path, result: DiskResult) -> SinkFailure {
+fn failure(verb: &str, path: &Path, result: DiskResult) -> Failure {
     let error = match result {
         DiskResult::Failed(error) => error,
         _ => io::Error::other("the disk gave another answer than was asked for"),
@@ -212,5 +212,5 @@ fn failure(verb: &str, path: &Path, result: DiskResult) -> SinkFailure {
         io::ErrorKind::NotFound => "; was the directory removed while the job ran?",
         _ => "; rows after the last complete part are not in the directory",
     };
-    SinkFailure { message: format!("cannot {verb} {}: {error}{remedy}", path.display()) }
+    Failure::io(format!("cannot {verb} {}: {error}{remedy}", path.display()))
 }

@@ -17,10 +17,14 @@ use super::plan::{Chunk, FilePlan};
 use super::range::LineRange;
 use crate::limits::{FILE_PIECE_BYTES, FILE_READ_AHEAD, FILE_SLICE_BYTES};
 use crate::reactor::{Disk, DiskResult, FileId, OperationId};
-use crate::source::SourceFailure;
+use crate::stdx::Failure;
 
 /// Bytes read behind a chunk's end together with its last piece: the rest of the last line, mostly.
 const OVERRUN_BYTES: u64 = 4096;
+
+/// Reads begin on a multiple of this: the kernel copies bytes that lie alike in their page and in the
+/// buffer, six times as fast as others (2.9 against 19 GB/s, with chunks read from one byte before).
+const READ_ALIGNED_BYTES: u64 = 4096;
 
 /// See the module.
 pub(super) struct ChunkReader {
@@ -78,7 +82,7 @@ pub(super) enum Step<'a> {
     /// All of the chunk's records have been handed out, the last one perhaps without its line end.
     End,
     /// The file cannot be read.
-    Failed(SourceFailure),
+    Failed(Failure),
 }
 
 impl ChunkReader {
@@ -102,7 +106,7 @@ impl ChunkReader {
         self.active = Some(Active {
             chunk,
             range,
-            next_read: range.read_from(),
+            next_read: range.read_from() / READ_ALIGNED_BYTES * READ_ALIGNED_BYTES,
             read_until,
             piece: Vec::new(),
             piece_offset: 0,
@@ -171,7 +175,7 @@ impl ChunkReader {
 
     /// A slice of the piece at hand, or of the next; `None` when the disk must answer first or the
     /// chunk has ended (then there is no active one).
-    fn advance(&mut self, disk: &mut dyn Disk) -> Result<Option<Range<usize>>, SourceFailure> {
+    fn advance(&mut self, disk: &mut dyn Disk) -> Result<Option<Range<usize>>, Failure> {
         loop {
             let active = self.active.as_mut().expect("a chunk was begun");
             if !active.left.is_empty() {
@@ -194,11 +198,7 @@ impl ChunkReader {
     }
 
     /// The file, once it is open and known to be the planned one.
-    fn opened(
-        &mut self,
-        file: usize,
-        disk: &mut dyn Disk,
-    ) -> Result<Option<FileId>, SourceFailure> {
+    fn opened(&mut self, file: usize, disk: &mut dyn Disk) -> Result<Option<FileId>, Failure> {
         match self.handle {
             Handle::Open { file: open, id } if open == file => return Ok(Some(id)),
             Handle::Open { id, .. } => {
@@ -238,7 +238,7 @@ impl ChunkReader {
     }
 
     /// Compares what was opened with what was planned.
-    fn checked(&mut self, disk: &mut dyn Disk) -> Result<Option<FileId>, SourceFailure> {
+    fn checked(&mut self, disk: &mut dyn Disk) -> Result<Option<FileId>, Failure> {
         let Handle::Checking { file, id, operation } = self.handle else {
             unreachable!("a file is checked right after it was opened");
         };
@@ -274,7 +274,7 @@ impl ChunkReader {
     }
 
     /// Takes the next piece in order; false when the disk has not answered.
-    fn take_piece(&mut self, disk: &mut dyn Disk) -> Result<bool, SourceFailure> {
+    fn take_piece(&mut self, disk: &mut dyn Disk) -> Result<bool, Failure> {
         let active = self.active.as_mut().expect("pieces are of the active chunk");
         let Some(first) = self.reads.front() else { return Ok(false) };
         let Some(result) = disk.take_result(first.operation) else { return Ok(false) };
@@ -291,7 +291,10 @@ impl ChunkReader {
             }
             active.file_ended = true;
         }
-        active.left = active.range.cut(read.offset, &bytes);
+        let before = active.range.read_from().saturating_sub(read.offset);
+        let before = usize::try_from(before).unwrap_or(usize::MAX).min(bytes.len());
+        let own = active.range.cut(read.offset + before as u64, &bytes[before..]);
+        active.left = before + own.start..before + own.end;
         active.piece_offset = read.offset;
         keep(&mut self.spare, std::mem::replace(&mut active.piece, bytes));
         Ok(true)
@@ -309,19 +312,19 @@ impl ChunkReader {
         });
     }
 
-    fn unexpected(&self, verb: &str, file: usize, result: DiskResult) -> SourceFailure {
+    fn unexpected(&self, verb: &str, file: usize, result: DiskResult) -> Failure {
         let path = self.plan.file(file).path.display();
-        SourceFailure { message: format!("cannot {verb} {path}: {}", error_of(result)) }
+        Failure::io(format!("cannot {verb} {path}: {}", error_of(result)))
     }
 
-    fn shrank(&self, file: usize, bytes: u64) -> SourceFailure {
+    fn shrank(&self, file: usize, bytes: u64) -> Failure {
         let planned = self.plan.file(file).status.bytes;
         let what = format!("shrank from {planned} to {bytes} bytes while it was read; run again");
         self.failure(file, &what)
     }
 
-    fn failure(&self, file: usize, what: &str) -> SourceFailure {
-        SourceFailure { message: format!("{} {what}", self.plan.file(file).path.display()) }
+    fn failure(&self, file: usize, what: &str) -> Failure {
+        Failure::io(format!("{} {what}", self.plan.file(file).path.display()))
     }
 }
 

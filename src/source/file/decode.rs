@@ -54,7 +54,7 @@ pub(super) struct DecodeInto<'a> {
     pub(super) counters: &'a mut SourceCounters,
     pub(super) out: &'a mut dyn SourceOutput,
     pub(super) held: &'a mut VecDeque<HeldBatch>,
-    /// Rows added to `held`.
+    /// Rows added to `held`, and records rejected.
     pub(super) rows: usize,
 }
 
@@ -115,6 +115,7 @@ impl SplitDecoder {
     fn collect(&mut self, to: &mut DecodeInto<'_>) {
         while let Some(rejected) = self.decoder.take_rejected() {
             to.counters.rejected += 1;
+            to.rows += 1;
             let origin = Arc::clone(&self.origin);
             let (offset, reason, raw) = (rejected.offset, rejected.reason, rejected.raw);
             to.out.reject(Rejection { origin, offset, reason, raw });

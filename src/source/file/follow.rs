@@ -15,10 +15,8 @@ use crate::limits::TURN_ROWS_MAX;
 use crate::metrics::SourceCounters;
 use crate::reactor::Io;
 use crate::record::{Timestamp, Watermark};
-use crate::source::{
-    Source, SourceFailure, SourceMessage, SourceOutput, SourceProgress, SplitTracker,
-};
-use crate::stdx::CoreId;
+use crate::source::{Source, SourceMessage, SourceOutput, SourceProgress, SplitTracker};
+use crate::stdx::{CoreId, Failure};
 
 /// Everything a follow source must know on one core.
 #[derive(Clone)]
@@ -46,7 +44,7 @@ pub struct FollowSource {
     pushed_watermark: Timestamp,
     has_event_time: bool,
     phase: Phase,
-    failure: Option<SourceFailure>,
+    failure: Option<Failure>,
     notices: VecDeque<String>,
     counters: SourceCounters,
 }
@@ -211,7 +209,7 @@ impl Source for FollowSource {
         }
     }
 
-    fn take_failure(&mut self) -> Option<SourceFailure> {
+    fn take_failure(&mut self) -> Option<Failure> {
         self.failure.take()
     }
 

@@ -15,6 +15,8 @@ pub(super) struct HeldChunk {
     pub(super) number: u64,
     /// In order.
     pub(super) batches: VecDeque<HeldBatch>,
+    /// Bytes decoded into it.
+    pub(super) bytes: u64,
     /// Nothing will be added.
     pub(super) is_complete: bool,
 }
@@ -30,7 +32,7 @@ pub(super) struct HeldBatch {
 
 impl HeldChunk {
     pub(super) fn new(number: u64) -> HeldChunk {
-        HeldChunk { number, batches: VecDeque::new(), is_complete: false }
+        HeldChunk { number, batches: VecDeque::new(), bytes: 0, is_complete: false }
     }
 }
 

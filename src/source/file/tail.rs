@@ -17,7 +17,7 @@ use std::path::PathBuf;
 use super::chunk::error_of;
 use crate::limits::{FILE_PIECE_BYTES, FILE_SLICE_BYTES};
 use crate::reactor::{Disk, DiskResult, FileId, FileStatus, OpenMode, OperationId};
-use crate::source::SourceFailure;
+use crate::stdx::Failure;
 
 /// See the module.
 pub(super) struct Tail {
@@ -81,7 +81,7 @@ pub(super) enum TailStep<'a> {
     /// The file was cut back; the next bytes are from its start.
     Truncated,
     /// The file cannot be read.
-    Failed(SourceFailure),
+    Failed(Failure),
 }
 
 /// What a stage led to, before bytes are borrowed.
@@ -164,7 +164,7 @@ impl Tail {
         TailStep::Bytes { offset, bytes: &self.piece[slice] }
     }
 
-    fn advance(&mut self, disk: &mut dyn Disk, now_ns: u64) -> Result<Outcome, SourceFailure> {
+    fn advance(&mut self, disk: &mut dyn Disk, now_ns: u64) -> Result<Outcome, Failure> {
         if !self.left.is_empty() {
             return Ok(Outcome::Bytes);
         }
@@ -211,7 +211,7 @@ impl Tail {
         result: DiskResult,
         disk: &mut dyn Disk,
         now_ns: u64,
-    ) -> Result<Outcome, SourceFailure> {
+    ) -> Result<Outcome, Failure> {
         let look_at_ns = now_ns + self.interval_ns;
         match (self.stage, result) {
             (Stage::Opening(_), DiskResult::Opened(id)) => {
@@ -243,7 +243,7 @@ impl Tail {
             }
             (_, other) => {
                 let message = format!("cannot read {}: {}", self.path.display(), error_of(other));
-                return Err(SourceFailure { message });
+                return Err(Failure::io(message));
             }
         }
         Ok(Outcome::Again)

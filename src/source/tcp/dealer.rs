@@ -32,6 +32,13 @@ impl Dealer {
         Some(core)
     }
 
+    /// The one connection that was made from here: core 0 serves it, also while rows of the one
+    /// before it still wait for room.
+    pub(super) fn dial(&mut self) {
+        self.served[CoreId::ZERO.index()] += 1;
+        self.has_dealt = true;
+    }
+
     /// A connection of `core` is gone.
     pub(super) fn closed(&mut self, core: CoreId) {
         let served = &mut self.served[core.index()];
@@ -65,6 +72,17 @@ mod tests {
             assert!(!dealer.all_have_gone());
             dealer.closed(CoreId::new(core));
         }
+        assert!(dealer.all_have_gone());
+    }
+
+    #[test]
+    fn a_dialed_connection_is_core_0s_while_the_one_before_is_still_served() {
+        let mut dealer = Dealer::new(2, 1);
+        dealer.dial();
+        dealer.dial();
+        dealer.closed(CoreId::ZERO);
+        assert!(!dealer.all_have_gone());
+        dealer.closed(CoreId::ZERO);
         assert!(dealer.all_have_gone());
     }
 }
