@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Runs a Java class from below this folder on Flink 2.3 in one JVM: flink.sh CLASS [argument ...]
-# Fetches Flink's jars once and compiles what changed. Needs JDK 17 and pip.
+# Fetches Flink's jars once and compiles what changed. Needs JDK 17 and pip. LOG_LEVEL is Flink's.
 set -euo pipefail
 version=2.3.0
 class=$1
@@ -21,4 +21,4 @@ exec java -Xmx8g -XX:+UseG1GC \
   --add-opens=java.base/java.util=ALL-UNNAMED --add-opens=java.base/java.lang=ALL-UNNAMED \
   --add-opens=java.base/java.time=ALL-UNNAMED --add-opens=java.base/java.nio=ALL-UNNAMED \
   --add-opens=java.base/java.net=ALL-UNNAMED --add-opens=java.base/java.text=ALL-UNNAMED \
-  -Dlog4j2.level=ERROR -cp "$classpath:$cache" "$class" "$@"
+  -Dlog4j2.level="${LOG_LEVEL:-ERROR}" -cp "$classpath:$cache" "$class" "$@"
