@@ -22,8 +22,9 @@ use crate::stdx::Failure;
 /// Bytes read behind a chunk's end together with its last piece: the rest of the last line, mostly.
 const OVERRUN_BYTES: u64 = 4096;
 
-/// Reads begin on a multiple of this: the kernel copies bytes that lie alike in their page and in the
-/// buffer, six times as fast as others (2.9 against 19 GB/s, with chunks read from one byte before).
+/// Reads begin on a multiple of this: the kernel is slow to copy bytes that do not lie alike in their
+/// page and in the buffer. Of 774 MB on two cores, read from one byte before each chunk, the copy took
+/// 18 % of 1.5 CPU seconds by the profile; read from here, 4 %.
 const READ_ALIGNED_BYTES: u64 = 4096;
 
 /// See the module.
