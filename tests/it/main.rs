@@ -1,10 +1,12 @@
 //! The one integration suite: runs the built program in fresh directories, and reads the sources.
 //!
 //! Read: `tidy` (rules over the repository) · `support` (running the program) · `command_line` ·
-//! `config_errors` (every documented error of a job file, with its text).
+//! `config_errors` (every documented error of a job file, with its text) · `jobs` (whole jobs on
+//! files and sockets).
 #![expect(clippy::disallowed_methods, reason = "the suite starts processes and waits for them")]
 
 mod command_line;
 mod config_errors;
+mod jobs;
 mod support;
 mod tidy;

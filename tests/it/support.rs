@@ -1,18 +1,28 @@
 //! Running the built program: a fresh directory, a child process, what it printed.
 //!
+//! Read: `network` (peers of a job) · `rows` (what a job wrote, and its report).
+//!
 //! Nothing here waits longer than [`DEADLINE`]: a program that hangs is killed and the test fails.
 
-use std::io::Read;
+mod network;
+mod rows;
+
+pub(crate) use network::{LineReader, accept, closed_by_peer, connect, until_subscribed};
+pub(crate) use rows::{Report, expect_same, sorted};
+
+use std::collections::VecDeque;
+use std::io::{BufRead, BufReader, Read};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStderr, ChildStdout, Command, Stdio};
-use std::thread::JoinHandle;
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 /// Longest a program may take; generous, because the machine may be busy.
-const DEADLINE: Duration = Duration::from_secs(120);
+pub(crate) const DEADLINE: Duration = Duration::from_secs(120);
 
-/// Between two looks at a child.
+/// Between two looks at something that cannot be waited for.
 const PAUSE: Duration = Duration::from_millis(2);
 
 /// A directory of its own for one run of the program, removed at the end.
@@ -29,8 +39,17 @@ pub(crate) struct Outcome {
 /// A program that is running. Killed when dropped.
 pub(crate) struct Running {
     child: Child,
-    stdout: Option<JoinHandle<String>>,
-    stderr: Option<JoinHandle<String>>,
+    stdout: Lines,
+    stderr: Lines,
+}
+
+/// Lines that a thread of its own reads, so that a full pipe never stops the program.
+struct Lines {
+    coming: Receiver<String>,
+    /// All so far.
+    text: String,
+    /// Not yet looked at by anybody who waits for one.
+    unseen: VecDeque<String>,
 }
 
 impl Directory {
@@ -74,30 +93,76 @@ impl Running {
     pub(crate) fn start(mut command: Command) -> Running {
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().expect("the program was built");
-        let stdout: ChildStdout = child.stdout.take().expect("it was asked for");
-        let stderr: ChildStderr = child.stderr.take().expect("it was asked for");
-        Running { child, stdout: Some(collect(stdout)), stderr: Some(collect(stderr)) }
+        let stdout = Lines::of(child.stdout.take().expect("it was asked for"));
+        let stderr = Lines::of(child.stderr.take().expect("it was asked for"));
+        Running { child, stdout, stderr }
+    }
+
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Waits for a line on standard error that contains `part`, behind those waited for before.
+    #[track_caller]
+    pub(crate) fn expect_message(&mut self, part: &str) -> String {
+        let found = self.stderr.wait_for(|line| line.contains(part));
+        found.unwrap_or_else(|| panic!("{part:?} was not said:\n{}", self.stderr.text))
+    }
+
+    /// True when a line on standard error has contained `part`.
+    pub(crate) fn has_said(&mut self, part: &str) -> bool {
+        self.stderr.take_come();
+        self.stderr.text.contains(part)
+    }
+
+    /// Waits for a line on standard output that contains `part`, behind those waited for before.
+    #[track_caller]
+    pub(crate) fn expect_output(&mut self, part: &str) -> String {
+        let found = self.stdout.wait_for(|line| line.contains(part));
+        found.unwrap_or_else(|| panic!("{part:?} was not printed:\n{}", self.stdout.text))
+    }
+
+    /// Where `connector` (`source lines`, `sink counts`) listens.
+    #[track_caller]
+    pub(crate) fn address(&mut self, connector: &str) -> SocketAddr {
+        let part = format!("{connector}: listening on ");
+        let line = self.expect_message(&part);
+        let address = line.split(&part).nth(1).expect("the line contains it");
+        address.parse().expect("an address stands at the end")
+    }
+
+    /// Where the one source and the one sink listen.
+    #[track_caller]
+    pub(crate) fn addresses(&mut self) -> (SocketAddr, SocketAddr) {
+        let lines = [(); 2].map(|()| self.expect_message(": listening on "));
+        let address = |who: &str| {
+            let line = lines.iter().find(|line| line.contains(who)).expect("both listen");
+            let address = line.rsplit(' ').next().expect("it has words");
+            address.parse().expect("an address stands at the end")
+        };
+        (address("source "), address("sink "))
+    }
+
+    /// Sends a signal: `TERM`, `INT`.
+    pub(crate) fn signal(&self, name: &str) {
+        let kill = format!("kill -{name} {}", self.pid());
+        let status = Command::new("sh").args(["-c", &kill]).status().expect("there is a shell");
+        assert!(status.success(), "{kill}");
+    }
+
+    /// Sends SIGTERM and waits for the end.
+    #[track_caller]
+    pub(crate) fn stop(self) -> Outcome {
+        self.signal("TERM");
+        self.wait()
     }
 
     /// Waits for the end.
     #[track_caller]
     pub(crate) fn wait(mut self) -> Outcome {
-        let started = Instant::now();
-        let status = loop {
-            if let Some(status) = self.child.try_wait().expect("the child is ours") {
-                break status;
-            }
-            assert!(started.elapsed() < DEADLINE, "the program did not end in {DEADLINE:?}");
-            std::thread::sleep(PAUSE);
-        };
-        let text = |reader: &mut Option<JoinHandle<String>>| {
-            reader.take().expect("it is waited for once").join().expect("reading does not panic")
-        };
-        Outcome {
-            code: status.code(),
-            stdout: text(&mut self.stdout),
-            stderr: text(&mut self.stderr),
-        }
+        let status = until("the program's end", || self.child.try_wait().expect("it is ours"));
+        let (stdout, stderr) = (self.stdout.take_all(), self.stderr.take_all());
+        Outcome { code: status.code(), stdout, stderr }
     }
 }
 
@@ -109,14 +174,55 @@ impl Drop for Running {
     }
 }
 
-/// Reads to the end on a thread of its own, so that a full pipe never stops the program.
-fn collect(mut pipe: impl Read + Send + 'static) -> JoinHandle<String> {
-    std::thread::spawn(move || {
-        let mut bytes = Vec::new();
-        // A killed child's pipe may fail; what came until then is what there is.
-        let _ = pipe.read_to_end(&mut bytes);
-        String::from_utf8_lossy(&bytes).into_owned()
-    })
+impl Lines {
+    fn of(pipe: impl Read + Send + 'static) -> Lines {
+        let (sender, coming) = channel();
+        std::thread::spawn(move || {
+            let mut pipe = BufReader::new(pipe);
+            let mut line = Vec::new();
+            // A killed child's pipe may fail; what came until then is what there is.
+            while pipe.read_until(b'\n', &mut line).is_ok_and(|bytes| bytes > 0) {
+                // Nobody listens to a dropped program.
+                let _ = sender.send(String::from_utf8_lossy(&line).into_owned());
+                line.clear();
+            }
+        });
+        Lines { coming, text: String::new(), unseen: VecDeque::new() }
+    }
+
+    /// The first unseen line that fits, without its line end; `None` when none comes.
+    fn wait_for(&mut self, fits: impl Fn(&str) -> bool) -> Option<String> {
+        let began = Instant::now();
+        loop {
+            while let Some(line) = self.unseen.pop_front() {
+                if fits(&line) {
+                    return Some(line.trim_end().to_owned());
+                }
+            }
+            let line = self.coming.recv_timeout(DEADLINE.saturating_sub(began.elapsed())).ok()?;
+            self.text += &line;
+            self.unseen.push_back(line);
+        }
+    }
+
+    /// Takes what is there without waiting.
+    fn take_come(&mut self) {
+        while let Ok(line) = self.coming.try_recv() {
+            self.text += &line;
+            self.unseen.push_back(line);
+        }
+    }
+
+    /// Everything, once the program has ended.
+    fn take_all(&mut self) -> String {
+        loop {
+            match self.coming.recv_timeout(DEADLINE) {
+                Ok(line) => self.text += &line,
+                Err(RecvTimeoutError::Disconnected) => return std::mem::take(&mut self.text),
+                Err(RecvTimeoutError::Timeout) => panic!("somebody keeps the pipe open"),
+            }
+        }
+    }
 }
 
 impl Outcome {
@@ -125,6 +231,26 @@ impl Outcome {
     pub(crate) fn expect_code(&self, code: i32) -> &Outcome {
         assert_eq!(self.code, Some(code), "{}\n{}", self.stdout, self.stderr);
         self
+    }
+
+    /// Asserts that standard error contains `part`.
+    #[track_caller]
+    pub(crate) fn expect_message(&self, part: &str) -> &Outcome {
+        assert!(self.stderr.contains(part), "{part:?} was not said:\n{}", self.stderr);
+        self
+    }
+}
+
+/// Looks until there is an answer.
+#[track_caller]
+pub(crate) fn until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+    let began = Instant::now();
+    loop {
+        if let Some(found) = look() {
+            return found;
+        }
+        assert!(began.elapsed() < DEADLINE, "waited {DEADLINE:?} for {what}");
+        std::thread::sleep(PAUSE);
     }
 }
 

@@ -1,0 +1,38 @@
+//! Whole jobs: the built program on real files and sockets, from the job file to what it wrote.
+//!
+//! Read: `files` · `sinks` · `bids` (random input and a model of windows) · `windows` · `cascade`
+//! (window over window, union) · `sockets` · `lines` (cut, long and bad lines) · `dialing` (the job
+//! connects) · `subscribers` (slow ones) · `follow` · `signals` · `finished` (running again) ·
+//! `faults` (exit codes) · `examples` (the jobs of `config/` and of the README).
+
+mod bids;
+mod cascade;
+mod files;
+mod sinks;
+mod windows;
+
+use crate::support::{Directory, Outcome, Report};
+
+/// Numbers of cores every result must be the same on: more than this machine's CPUs, perhaps.
+const CORE_COUNTS: [&str; 4] = ["1", "2", "3", "4"];
+
+/// Runs `job.toml` to its end with a report, on so many cores.
+#[track_caller]
+fn run(directory: &Directory, cores: &str) -> (Outcome, Report) {
+    let arguments = ["run", "job.toml", "--cores", cores, "--report", "report.json"];
+    let outcome = directory.pelton(&arguments);
+    outcome.expect_code(0);
+    (outcome, directory.report())
+}
+
+/// A job file without durability: its tables, and its SQL in one line or several.
+fn job(tables: &str, sql: &str) -> String {
+    format!(
+        "name = \"j\"\n[durability]\nmode = \"off\"\n{tables}\n[query]\nsql = '''\n{sql}\n'''\n"
+    )
+}
+
+/// A sink that writes JSON into the directory of its name.
+fn json_sink(name: &str) -> String {
+    format!("[sinks.{name}]\nconnector = \"file\"\npath = \"{name}\"\nformat = \"json\"\n")
+}
