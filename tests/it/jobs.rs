@@ -7,8 +7,13 @@
 
 mod bids;
 mod cascade;
+mod dialing;
 mod files;
+mod follow;
+mod lines;
 mod sinks;
+mod sockets;
+mod subscribers;
 mod windows;
 
 use crate::support::{Directory, Outcome, Report};
