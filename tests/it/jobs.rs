@@ -8,9 +8,13 @@
 mod bids;
 mod cascade;
 mod dialing;
+mod examples;
+mod faults;
 mod files;
+mod finished;
 mod follow;
 mod lines;
+mod signals;
 mod sinks;
 mod sockets;
 mod subscribers;
