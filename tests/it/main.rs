@@ -2,11 +2,12 @@
 //!
 //! Read: `tidy` (rules over the repository) · `support` (running the program) · `command_line` ·
 //! `config_errors` (every documented error of a job file, with its text) · `jobs` (whole jobs on
-//! files and sockets).
+//! files and sockets) · `mutations` (job files and SQL with faults).
 #![expect(clippy::disallowed_methods, reason = "the suite starts processes and waits for them")]
 
 mod command_line;
 mod config_errors;
 mod jobs;
+mod mutations;
 mod support;
 mod tidy;
