@@ -149,3 +149,225 @@ impl Ledger<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dataflow::{EdgeIndex, EdgeSpec, LaneSpec, NodeIndex, StageSpec};
+    use crate::metrics::{SinkCounters, SourceCounters};
+
+    const FILTER: OperatorSpec = OperatorSpec::Row(NodeIndex(1));
+    const SENDER: OperatorSpec = OperatorSpec::WindowSender(NodeIndex(2));
+    const RECEIVER: OperatorSpec = OperatorSpec::WindowReceiver(NodeIndex(2));
+    const PROJECT: OperatorSpec = OperatorSpec::Row(NodeIndex(3));
+
+    fn edge(index: usize, lane: usize) -> OutletSpec {
+        OutletSpec::Edge(LaneSpec { edge: EdgeIndex(index), lane })
+    }
+
+    fn tree(operators: &[OperatorSpec], outlets: Vec<OutletSpec>) -> TreeSpec {
+        TreeSpec { operators: operators.to_vec(), outlets }
+    }
+
+    fn stage(input: StageInput, source: Option<usize>, tree: TreeSpec) -> StageSpec {
+        StageSpec { input, tree, source: source.map(SourceIndex) }
+    }
+
+    fn routed(routing: Routing, lanes: usize) -> EdgeSpec {
+        EdgeSpec { routing, lanes }
+    }
+
+    /// A source, a filter, a window over an exchange by key and a projection; sink 0 has its
+    /// connection on core 0. Late rows go to sink 1, rejected ones to sink 2.
+    fn windowed() -> (Stages, Vec<DiversionSinks>) {
+        let sink = SinkIndex(0);
+        let stages = vec![
+            stage(
+                StageInput::Source(SourceIndex(0)),
+                Some(0),
+                tree(&[FILTER], vec![OutletSpec::Tree(tree(&[SENDER], vec![edge(0, 0)]))]),
+            ),
+            stage(
+                StageInput::Edge(EdgeIndex(0)),
+                Some(0),
+                tree(&[RECEIVER, PROJECT], vec![edge(1, 0)]),
+            ),
+            stage(StageInput::Edge(EdgeIndex(1)), None, tree(&[], vec![OutletSpec::Sink(sink)])),
+        ];
+        let edges = vec![routed(Routing::ByKey, 1), routed(Routing::ToSink(sink), 1)];
+        let diverted = DiversionSinks { late: Some(SinkIndex(1)), rejected: Some(SinkIndex(2)) };
+        (Stages { stages, edges }, vec![diverted])
+    }
+
+    /// Of ten records two cannot be decoded, one is filtered, one cannot be evaluated, two are late,
+    /// four are in windows, of which one has not fired.
+    fn windowed_totals() -> Totals {
+        let none = OperatorCounters::default();
+        let filter = OperatorCounters {
+            rows_in: 8,
+            forwarded: 6,
+            filtered: 1,
+            rejected: 1,
+            rows_out: 6,
+            ..none
+        };
+        let sender =
+            OperatorCounters { rows_in: 6, late: 2, absorbed: 4, fired: 4, rows_out: 4, ..none };
+        let receiver =
+            OperatorCounters { rows_in: 4, absorbed: 4, fired: 3, held: 1, rows_out: 2, ..none };
+        let project = OperatorCounters { rows_in: 2, forwarded: 2, rows_out: 2, ..none };
+        Totals {
+            operators: [
+                (FILTER, filter),
+                (SENDER, sender),
+                (RECEIVER, receiver),
+                (PROJECT, project),
+            ]
+            .into(),
+            sources: vec![source(10, 2)],
+            sinks: vec![sink(2, 0), sink(2, 1), sink(3, 0)],
+            ..Totals::default()
+        }
+    }
+
+    fn source(records_in: u64, rejected: u64) -> SourceCounters {
+        let rows_out = records_in - rejected;
+        SourceCounters { records_in, rejected, rows_out, ..SourceCounters::default() }
+    }
+
+    fn sink(rows_in: u64, rows_discarded: u64) -> SinkCounters {
+        let rows_out = rows_in - rows_discarded;
+        SinkCounters { rows_in, rows_out, rows_discarded, ..SinkCounters::default() }
+    }
+
+    /// The windowed job with one change to its totals violates exactly the equations that begin so.
+    #[track_caller]
+    fn check(change: impl FnOnce(&mut Totals), expected: &[&str]) {
+        let (stages, diversions) = windowed();
+        let mut totals = windowed_totals();
+        change(&mut totals);
+        let found = violations(&stages, &diversions, &totals);
+        assert_eq!(found.len(), expected.len(), "{found:#?}");
+        for (violation, beginning) in found.iter().zip(expected) {
+            assert!(violation.starts_with(beginning), "{violation} instead of {beginning}");
+        }
+    }
+
+    fn counters(totals: &mut Totals, operator: OperatorSpec) -> &mut OperatorCounters {
+        totals.operators.get_mut(&operator).unwrap()
+    }
+
+    #[test]
+    fn what_is_accounted_for_balances() {
+        check(|_| {}, &[]);
+        let (stages, diversions) = windowed();
+        // A job that has not read anything, whose operators have not even reported.
+        let nothing = Totals {
+            sources: vec![SourceCounters::default()],
+            sinks: vec![SinkCounters::default(); 3],
+            ..Totals::default()
+        };
+        assert!(violations(&stages, &diversions, &nothing).is_empty());
+    }
+
+    #[test]
+    fn a_record_lost_or_doubled_by_a_source_is_found() {
+        check(
+            |totals| totals.sources[0].records_in += 1,
+            &["source 0: records in 11, accounted for 10"],
+        );
+        check(
+            |totals| totals.sources[0].rejected += 1,
+            &["source 0: records in 10, accounted for 11", "sink 2: rows given 4, accounted for 3"],
+        );
+        check(
+            |totals| totals.sources[0].rows_out -= 1,
+            &[
+                "source 0: records in 10, accounted for 9",
+                "Row(NodeIndex(1)): rows given 7, accounted for 8",
+            ],
+        );
+    }
+
+    #[test]
+    fn a_row_lost_inside_an_operator_is_found() {
+        check(
+            |totals| counters(totals, FILTER).filtered -= 1,
+            &["Row(NodeIndex(1)): 8 rows in, 7 accounted for: "],
+        );
+        check(
+            |totals| counters(totals, RECEIVER).held -= 1,
+            &["WindowReceiver(NodeIndex(2)): 4 rows absorbed, not all fired or held: "],
+        );
+        check(
+            |totals| counters(totals, SENDER).late += 1,
+            &[
+                "WindowSender(NodeIndex(2)): 6 rows in, 7 accounted for: ",
+                "sink 1: rows given 3, accounted for 2",
+            ],
+        );
+    }
+
+    #[test]
+    fn a_row_lost_between_operators_is_found() {
+        check(
+            |totals| counters(totals, FILTER).rows_out -= 1,
+            &["WindowSender(NodeIndex(2)): rows given 5, accounted for 6"],
+        );
+        // Over the exchange: one batch of partial results never came.
+        check(
+            |totals| {
+                let receiver = counters(totals, RECEIVER);
+                receiver.rows_in -= 1;
+                receiver.absorbed -= 1;
+                receiver.fired -= 1;
+            },
+            &["WindowReceiver(NodeIndex(2)): rows given 4, accounted for 3"],
+        );
+        check(
+            |totals| counters(totals, RECEIVER).rows_out += 1,
+            &["Row(NodeIndex(3)): rows given 3, accounted for 2"],
+        );
+    }
+
+    #[test]
+    fn a_row_lost_on_its_way_to_a_sink_or_in_it_is_found() {
+        check(|totals| totals.sinks[0] = sink(1, 0), &["sink 0: rows given 2, accounted for 1"]);
+        check(
+            |totals| totals.sinks[1].rows_discarded -= 1,
+            &["sink 1: rows in 2, accounted for 1"],
+        );
+        check(|totals| totals.sinks[2] = sink(2, 0), &["sink 2: rows given 3, accounted for 2"]);
+        check(|totals| totals.sinks[0].rows_out += 1, &["sink 0: rows in 2, accounted for 3"]);
+    }
+
+    /// Two sources into one operator, which stands in the stages of both, and that into two sinks:
+    /// its counters are those of both places.
+    #[test]
+    fn an_operator_behind_a_union_is_counted_once() {
+        let outlets = || vec![OutletSpec::Sink(SinkIndex(0)), OutletSpec::Sink(SinkIndex(1))];
+        let stages = [0, 1].map(|index| {
+            let input = StageInput::Source(SourceIndex(index));
+            stage(input, Some(index), tree(&[FILTER], outlets()))
+        });
+        let stages = Stages { stages: stages.into(), edges: vec![] };
+        let diversions = [DiversionSinks::default(); 2];
+        let filter = OperatorCounters {
+            rows_in: 7,
+            forwarded: 5,
+            filtered: 2,
+            rows_out: 5,
+            ..OperatorCounters::default()
+        };
+        let mut totals = Totals {
+            operators: [(FILTER, filter)].into(),
+            sources: vec![source(4, 1), source(4, 0)],
+            sinks: vec![sink(5, 0), sink(5, 5)],
+            ..Totals::default()
+        };
+        assert!(violations(&stages, &diversions, &totals).is_empty());
+        totals.sources[1] = source(5, 0);
+        let found = violations(&stages, &diversions, &totals);
+        assert_eq!(found, ["Row(NodeIndex(1)): rows given 8, accounted for 7"]);
+    }
+}
