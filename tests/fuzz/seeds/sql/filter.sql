@@ -1,0 +1,2 @@
+INSERT INTO out SELECT k, CASE WHEN v BETWEEN 1 AND 9 THEN v % 3 ELSE -v END AS v
+FROM bid WHERE k LIKE 'a%' OR (k IS NOT NULL AND v IN (1, 2, 3)) -- why not

@@ -1,0 +1,7 @@
+CREATE VIEW w AS
+SELECT k, SUM(v) FILTER (WHERE v > 0) AS v, COUNT(DISTINCT d) AS n, window_time AS t
+FROM TABLE(HOP(TABLE bid, DESCRIPTOR(ts), INTERVAL '1' SECOND, INTERVAL '4' SECOND))
+GROUP BY k, window_start, window_end, window_time;
+INSERT INTO out SELECT MAX(k) AS k, AVG(v) AS v
+FROM TABLE(TUMBLE(TABLE w, DESCRIPTOR(t), INTERVAL '1' MINUTE))
+GROUP BY window_start, window_end HAVING COUNT(*) > 1;
