@@ -2,8 +2,9 @@
 //!
 //! Read: `files` · `sinks` · `bids` (random input and a model of windows) · `windows` · `cascade`
 //! (window over window, union) · `sockets` · `lines` (cut, long and bad lines) · `dialing` (the job
-//! connects) · `subscribers` (slow ones) · `follow` · `signals` · `finished` (running again) ·
-//! `faults` (exit codes) · `examples` (the jobs of `config/` and of the README).
+//! connects) · `subscribers` (slow ones) · `times` (silent connections, wrong clocks) · `follow` ·
+//! `signals` · `finished` (running again) · `faults` (exit codes) · `examples` (the jobs of `config/`
+//! and of the README).
 
 mod bids;
 mod cascade;
@@ -18,6 +19,7 @@ mod signals;
 mod sinks;
 mod sockets;
 mod subscribers;
+mod times;
 mod windows;
 
 use crate::support::{Directory, Outcome, Report};

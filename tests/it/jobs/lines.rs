@@ -4,7 +4,7 @@ use serde_json::Value;
 use std::io::Write;
 
 use super::sockets::NUMBERS;
-use super::{job, json_sink};
+use super::{CORE_COUNTS, job, json_sink, run};
 use crate::support::{Directory, connect};
 
 /// The column of a line of a sink of rejected records.
@@ -64,4 +64,28 @@ fn bytes_that_are_no_text_are_shown_as_they_are() {
     assert_eq!(rejected.len(), 1);
     assert_eq!(column(&rejected[0], "record"), "b\\xff\\xfed");
     assert_eq!(column(&rejected[0], "offset"), 6);
+}
+
+/// A row is rejected where it cannot be evaluated, and so are the rows of a condition.
+#[test]
+fn rows_that_cannot_be_evaluated_are_rejected_with_their_place() {
+    let sinks = ["out", "rejected"].map(json_sink).concat();
+    let source = "[sources.pairs]\nconnector = \"file\"\npath = \"in.csv\"\nformat = \"csv\"\n\
+                  schema = \"a BIGINT, b BIGINT\"\nrejected_sink = \"rejected\"\n";
+    let sql = "INSERT INTO out SELECT a / b AS q FROM pairs WHERE 100 / a > 1";
+    for cores in CORE_COUNTS {
+        let directory = Directory::with_job(&job(&format!("{source}{sinks}"), sql));
+        directory.write("in.csv", "6,3\n1,0\n0,1\n,2\n90,2\n8,4\n");
+        let (_, report) = run(&directory, cores);
+        assert_eq!(directory.rows("out"), ["{\"q\":2}", "{\"q\":2}"]);
+        let mut rejected = directory.lines("rejected");
+        rejected.sort_by_key(|line| column(line, "offset").as_u64());
+        let shown: Vec<String> = rejected
+            .iter()
+            .map(|line| format!("{}{}", column(line, "reason"), column(line, "record")))
+            .collect();
+        let by_zero = "\"division by zero\"";
+        assert_eq!(shown, [format!("{by_zero}\"1,0\""), format!("{by_zero}\"0,1\"")]);
+        assert_eq!(report.count("rejected_records"), 2);
+    }
 }

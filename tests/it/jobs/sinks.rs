@@ -1,7 +1,9 @@
 //! Sinks that are no files, and parts of those that are.
 
+use std::process::Command;
+
 use super::{job, json_sink, run};
-use crate::support::Directory;
+use crate::support::{Directory, with_closed_stdout};
 
 const NUMBERS: &str = "\
 [sources.numbers]
@@ -32,6 +34,16 @@ fn print_shows_rows_in_a_format() {
     let directory = numbers(csv, "INSERT INTO shown SELECT n, word FROM numbers WHERE n > 1");
     let (outcome, _) = run(&directory, "1");
     assert_eq!(outcome.stdout, "n,word\n2,\n3,\"th,ree\"\n");
+}
+
+#[test]
+fn a_reader_of_printed_rows_that_goes_away_ends_the_job() {
+    let sinks = "[sinks.shown]\nconnector = \"print\"\n";
+    let directory = numbers(sinks, "INSERT INTO shown SELECT n FROM numbers");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_pelton"));
+    command.args(["run", "job.toml", "--cores", "2"]).current_dir(directory.path("."));
+    let outcome = with_closed_stdout(command);
+    outcome.expect_code(5).expect_message("error: cannot write to standard output: Broken pipe");
 }
 
 #[test]
