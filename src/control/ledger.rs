@@ -109,25 +109,15 @@ impl Ledger<'_> {
 
     fn add_diversions(&mut self, diversions: &[DiversionSinks]) {
         for (index, sinks) in diversions.iter().enumerate() {
-            let (late, rejected) = self.diverted(SourceIndex(index));
-            let rejected = rejected + self.totals.sources[index].rejected;
-            for (sink, rows) in [(sinks.late, late), (sinks.rejected, rejected)] {
+            let diverted =
+                self.totals.diverted.get(&SourceIndex(index)).copied().unwrap_or_default();
+            let rejected = diverted.rejected + self.totals.sources[index].rejected;
+            for (sink, rows) in [(sinks.late, diverted.late), (sinks.rejected, rejected)] {
                 if let Some(sink) = sink {
                     *self.sinks.entry(sink).or_default() += rows;
                 }
             }
         }
-    }
-
-    /// Late and rejected rows of the operators that only this source feeds.
-    fn diverted(&self, source: SourceIndex) -> (u64, u64) {
-        let stages = self.stages.stages.iter().filter(|stage| stage.source == Some(source));
-        let operators: BTreeMap<OperatorSpec, OperatorCounters> = stages
-            .flat_map(|stage| stage.tree.all_operators())
-            .map(|operator| (operator, self.counters(operator)))
-            .collect();
-        let late = operators.values().map(|counters| counters.late).sum();
-        (late, operators.values().map(|counters| counters.rejected).sum())
     }
 
     fn check_sinks(&mut self) {
@@ -153,6 +143,7 @@ impl Ledger<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::control::totals::Diverted;
     use crate::dataflow::{EdgeIndex, EdgeSpec, LaneSpec, NodeIndex, StageSpec};
     use crate::metrics::{SinkCounters, SourceCounters};
 
@@ -246,6 +237,12 @@ mod tests {
         let (stages, diversions) = windowed();
         let mut totals = windowed_totals();
         change(&mut totals);
+        // As the reports of the only source's stages add up.
+        let diverted = Diverted {
+            late: totals.operators.values().map(|counters| counters.late).sum(),
+            rejected: totals.operators.values().map(|counters| counters.rejected).sum(),
+        };
+        totals.diverted.insert(SourceIndex(0), diverted);
         let found = violations(&stages, &diversions, &totals);
         assert_eq!(found.len(), expected.len(), "{found:#?}");
         for (violation, beginning) in found.iter().zip(expected) {
@@ -369,5 +366,34 @@ mod tests {
         totals.sources[1] = source(5, 0);
         let found = violations(&stages, &diversions, &totals);
         assert_eq!(found, ["Row(NodeIndex(1)): rows given 8, accounted for 7"]);
+    }
+
+    /// One operator behind a union, with a late row of each source: each source's sink gets its own.
+    #[test]
+    fn late_rows_behind_a_union_are_those_of_their_source() {
+        let late = |sink| DiversionSinks { late: Some(SinkIndex(sink)), rejected: None };
+        let stages = [0, 1].map(|source| {
+            let outlets = vec![OutletSpec::Sink(SinkIndex(2))];
+            stage(StageInput::Source(SourceIndex(source)), Some(source), tree(&[FILTER], outlets))
+        });
+        let stages = Stages { stages: stages.into(), edges: vec![] };
+        let filter = OperatorCounters {
+            rows_in: 9,
+            forwarded: 6,
+            late: 3,
+            rows_out: 6,
+            ..OperatorCounters::default()
+        };
+        let diverted = |rows| Diverted { late: rows, rejected: 0 };
+        let mut totals = Totals {
+            operators: [(FILTER, filter)].into(),
+            diverted: [(SourceIndex(0), diverted(1)), (SourceIndex(1), diverted(2))].into(),
+            sources: vec![source(4, 0), source(5, 0)],
+            sinks: vec![sink(1, 0), sink(2, 0), sink(6, 0)],
+            ..Totals::default()
+        };
+        assert_eq!(violations(&stages, &[late(0), late(1)], &totals), [""; 0]);
+        totals.sinks.swap(0, 1);
+        assert_eq!(violations(&stages, &[late(0), late(1)], &totals).len(), 2);
     }
 }

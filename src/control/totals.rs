@@ -2,15 +2,18 @@
 
 use std::collections::BTreeMap;
 
-use crate::dataflow::OperatorSpec;
+use crate::dataflow::{OperatorSpec, SourceIndex};
 use crate::metrics::{LatencyHistogram, OperatorCounters, SinkCounters, SourceCounters};
 use crate::worker::CoreReport;
 
-/// Sums over cores. An operator that stands in several stages (behind a union) is one entry.
+/// Sums over cores.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Totals {
-    /// By operator.
+    /// By operator. One that stands in several stages (behind a union) is one entry.
     pub(super) operators: BTreeMap<OperatorSpec, OperatorCounters>,
+    /// Late and rejected rows of the operators that one source alone feeds, by source index: those of
+    /// an operator behind a union are told apart by the stage it stood in.
+    pub(super) diverted: BTreeMap<SourceIndex, Diverted>,
     /// By source index.
     pub(super) sources: Vec<SourceCounters>,
     /// By sink index.
@@ -21,6 +24,13 @@ pub(super) struct Totals {
     pub(super) turn_ns_max: u64,
     /// The first late and rejected records.
     pub(super) examples: Vec<String>,
+}
+
+/// Rows that left the main path behind a source.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(super) struct Diverted {
+    pub(super) late: u64,
+    pub(super) rejected: u64,
 }
 
 impl Totals {
@@ -34,8 +44,13 @@ impl Totals {
     }
 
     fn add(&mut self, report: &CoreReport) {
-        for (operator, counters) in &report.operators {
+        for (operator, source, counters) in &report.operators {
             *self.operators.entry(*operator).or_default() += *counters;
+            if let Some(source) = source {
+                let diverted = self.diverted.entry(*source).or_default();
+                diverted.late += counters.late;
+                diverted.rejected += counters.rejected;
+            }
         }
         add_each(&mut self.sources, &report.sources, |sum, one| *sum += one);
         add_each(&mut self.sinks, &report.sinks, |sum, one| *sum += one);

@@ -172,7 +172,7 @@ impl TcpSink {
                 self.look_at(connection, unsent_bytes);
                 self.closed(connection, &reason, now_ns);
             }
-            // The peer of a write-only connection has nothing to say.
+            // A peer has nothing to say that is read here.
             NetEvent::Received { bytes, .. } => network.release(bytes),
             NetEvent::Sent { .. } => {}
         }
@@ -203,7 +203,11 @@ impl TcpSink {
     }
 
     fn subscribe(&mut self, connection: ConnectionId, peer: SocketAddr, network: &mut dyn Network) {
-        network.write_only(connection);
+        // A subscriber may close its sending side. A peer that was dialed and closes is gone: what it
+        // is sent from then on would be lost, and counted as out.
+        if self.dialer.is_none() {
+            network.write_only(connection);
+        }
         let account = Account::default();
         let mut subscriber = Subscriber { peer, account, unsent_bytes: 0, is_cut: false };
         let mut head = Vec::new();

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::mpsc;
 
 use super::{SinkSlot, SourceSlot, Worker};
-use crate::dataflow::OperatorSpec;
+use crate::dataflow::{OperatorSpec, SourceIndex};
 use crate::limits::{DIVERTED_EXAMPLES_MAX, REPORT_INTERVAL_NS};
 use crate::metrics::{LatencyHistogram, OperatorCounters, SinkCounters, SourceCounters};
 use crate::operator::{Diverted, DivertedKind};
@@ -54,8 +54,9 @@ pub struct CoreReport {
     pub core: CoreId,
     /// The last report of the core.
     pub is_final: bool,
-    /// Every operator of every stage, in the order of the stages' specification.
-    pub operators: Vec<(OperatorSpec, OperatorCounters)>,
+    /// Every operator of every stage, with the stage's source, in the order of the stages'
+    /// specification.
+    pub operators: Vec<(OperatorSpec, Option<SourceIndex>, OperatorCounters)>,
     /// Per source.
     pub sources: Vec<SourceCounters>,
     /// Per sink.
@@ -176,7 +177,7 @@ impl Worker {
             stage.tree.each_chain(&mut |chain| {
                 for counters in chain.counters() {
                     let spec = specs.next().expect("chains are built from these specifications");
-                    operators.push((*spec, *counters));
+                    operators.push((*spec, stage.source, *counters));
                 }
             });
         }

@@ -85,3 +85,31 @@ fn a_sink_connects_again_and_again() {
     let report = directory.report();
     assert_eq!(report.count("sinks/out/rows_in"), 7);
 }
+
+#[test]
+fn a_sink_leaves_a_peer_that_closes() {
+    let (listener, address) = listener();
+    let sink = format!(
+        "[sinks.out]\nconnector = \"tcp\"\nconnect = \"{address}\"\nformat = \"csv\"\nheader = true\n"
+    );
+    let sql = "INSERT INTO out SELECT n FROM numbers";
+    let directory = Directory::with_job(&job(&format!("{NUMBERS}{sink}"), sql));
+    let arguments = ["run", "job.toml", "--cores", "2", "--report", "report.json"];
+    let mut running = directory.start(&arguments);
+    let mut producer = connect(running.address("source numbers"));
+    for visit in 1..4 {
+        let mut peer = LineReader::new(accept(&listener));
+        assert_eq!(peer.next().as_deref(), Some("n"));
+        writeln!(producer, "{visit},w").expect("the job reads");
+        assert_eq!(peer.next(), Some(visit.to_string()));
+    }
+    // The job waits for the peer: with nobody there the row is not thrown away.
+    let mut last = LineReader::new(accept(&listener));
+    writeln!(producer, "4,w").expect("the job reads");
+    drop(producer);
+    assert_eq!(last.rest(), ["n", "4"]);
+    running.wait().expect_code(0);
+    let report = directory.report();
+    assert_eq!(report.count("sinks/out/rows_out"), 4);
+    assert_eq!(report.count("sinks/out/rows_discarded"), 0);
+}
