@@ -86,8 +86,12 @@ pub const SQL_PARSER_DEPTH_MAX: usize = 256;
 /// Depth of an expression tree; `a + b + c` is 3 deep. Evaluation recurses on a core's stack.
 pub const SQL_EXPRESSION_DEPTH_MAX: usize = 256;
 
-/// Stack of the thread that plans: DataFusion and the syntax tree's visitors recurse.
-pub const SQL_PLANNER_STACK_BYTES: usize = 64 * 1024 * 1024;
+/// Operators of one job before they are optimised; a view counts wherever it is read.
+pub const SQL_OPERATORS_MAX: usize = 10_000;
+
+/// Stack of the thread that plans, of which only what is used is ever memory. A text of
+/// `SQL_TOKENS_MAX` tokens may be a tree as deep as it is long; places in it are found by recursion.
+pub const SQL_PLANNER_STACK_BYTES: usize = 512 * 1024 * 1024;
 
 /// Reactors of one appliance.
 pub const CORES_MAX: u16 = 128;

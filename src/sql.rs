@@ -4,13 +4,14 @@
 //! Out: a [`Plan`]: operators with compiled expressions, sources, sinks; or every mistake with its
 //! place.
 //!
-//! Read: `error` (mistakes and places) · `dialect`, `statement`, `ddl` (text to syntax) · `refuse`,
-//! `rewrite`, `interval` (what is supported, in forms DataFusion reads) · `types`, `catalog` · `planner`,
-//! `relations` (DataFusion's planner, set up as Flink's) · `bind`, `operators`, `cast`, `functions`
-//! (expressions with Flink's types) · `streaming`, `relation`, `aggregate`, `optimize`, `lower` (plans to the
+//! Read: `error` (mistakes and places) · `dialect`, `statement`, `ddl` (text to syntax) · `walk`,
+//! `refuse`, `aliases`, `rewrite`, `interval` (what is supported, in forms DataFusion reads) ·
+//! `types`, `catalog` · `planner`, `relations` (DataFusion's planner, set up as Flink's) · `bind`,
+//! `operators`, `cast`, `functions` (expressions with Flink's types) · `streaming`, `relation`, `aggregate`, `optimize`, `lower` (plans to the
 //! graph) · `job`, `sinks`, `settings` (statements in order) · `eval` (at run time).
 
 mod aggregate;
+mod aliases;
 mod bind;
 mod cast;
 mod catalog;
@@ -37,6 +38,7 @@ mod streaming;
 #[cfg(test)]
 mod tests;
 mod types;
+mod walk;
 
 pub use error::SqlError;
 

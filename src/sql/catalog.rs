@@ -92,8 +92,13 @@ impl Catalog {
         Ok(())
     }
 
+    /// True when a table or a view has this name.
+    pub(super) fn contains(&self, name: &str) -> bool {
+        self.tables.contains_key(name) || self.views.contains_key(name)
+    }
+
     fn check_free(&self, name: &Ident) -> Checked<()> {
-        if self.tables.contains_key(&name.value) || self.views.contains_key(&name.value) {
+        if self.contains(&name.value) {
             let message = format!("`{}` is already declared; choose another name", name.value);
             return Err(Fault::span(name.span, message));
         }

@@ -11,10 +11,11 @@ use super::types::{LOCAL_ZONE, SqlType, list_of, map_of, row_of, timestamp};
 use super::{SqlText, WithOption};
 
 /// A CREATE TABLE statement.
-#[derive(Debug)]
 pub(super) struct CreateTable {
     /// Its name.
     pub(super) name: Ident,
+    /// Nothing is done when the name is taken.
+    pub(super) if_not_exists: bool,
     /// What stands between the parentheses.
     pub(super) list: ColumnList,
     /// `WITH (…)`, with places of the file.
@@ -22,7 +23,7 @@ pub(super) struct CreateTable {
 }
 
 /// What stands between the parentheses of CREATE TABLE.
-#[derive(Clone, Debug, Default)]
+#[derive(Default)]
 pub(super) struct ColumnList {
     /// In order.
     pub(super) columns: Vec<ColumnDeclaration>,
@@ -33,7 +34,6 @@ pub(super) struct ColumnList {
 }
 
 /// A column as declared.
-#[derive(Clone, Debug)]
 pub(super) struct ColumnDeclaration {
     /// Name and place.
     pub(super) name: Ident,
@@ -42,7 +42,6 @@ pub(super) struct ColumnDeclaration {
 }
 
 /// Where a column's values come from.
-#[derive(Clone, Debug)]
 pub(super) enum DeclaredKind {
     /// From the record.
     Physical {
@@ -60,7 +59,7 @@ pub(super) fn parse_create_table(
     parser: &mut Parser,
     text: &SqlText,
 ) -> Result<CreateTable, ParserError> {
-    let _ = parser.parse_keywords(&[Keyword::IF, Keyword::NOT, Keyword::EXISTS]);
+    let if_not_exists = parser.parse_keywords(&[Keyword::IF, Keyword::NOT, Keyword::EXISTS]);
     let name = simple_name(parser)?;
     parser.expect_token(&Token::LParen)?;
     let list = parse_column_list(parser)?;
@@ -75,7 +74,7 @@ pub(super) fn parse_create_table(
         return refuse(parser, "CREATE TABLE LIKE and AS are not supported; list the columns");
     }
     parser.expect_keyword(Keyword::WITH)?;
-    Ok(CreateTable { name, list, options: parse_options(parser, text)? })
+    Ok(CreateTable { name, if_not_exists, list, options: parse_options(parser, text)? })
 }
 
 /// `('key' = 'value', …)`.

@@ -3,18 +3,36 @@
 //! Back-ticks quote identifiers; `"x"` quotes nothing; names keep their case; `TABLE t` is an
 //! argument of window functions.
 
-use sqlparser::ast::{Expr, SetExpr, Statement};
+use sqlparser::ast::{Expr, Query, SetExpr, Statement, TableFactor, TableWithJoins};
 use sqlparser::dialect::Dialect;
 use sqlparser::keywords::Keyword;
 use sqlparser::parser::{Parser, ParserError};
 use sqlparser::tokenizer::{Location, Token, TokenWithSpan, Tokenizer, Whitespace};
+use std::cell::Cell;
 
 use super::error::{Checked, Fault};
 use crate::limits::{SQL_NESTING_MAX, SQL_TEXT_BYTES_MAX, SQL_TOKENS_MAX};
 
+/// Expressions begun per token. Where sqlparser fails it tries other readings of what it has read,
+/// and inside each of those again: `CASE WHEN a THEN CASE WHEN …` without END would take 2ⁿ tries.
+const PREFIXES_PER_TOKEN_MAX: usize = 16;
+
+/// Parentheses more than one before a SELECT that are open at a time; each doubles the tries.
+const DOUBLED_QUERIES_MAX: usize = 8;
+
 /// Flink SQL, as far as sqlparser has to know.
 #[derive(Debug)]
-pub(super) struct FlinkDialect;
+pub(super) struct FlinkDialect {
+    /// Expressions that may still be begun.
+    prefixes_left: Cell<usize>,
+}
+
+impl FlinkDialect {
+    /// For a text of so many tokens.
+    pub(super) fn new(tokens: usize) -> FlinkDialect {
+        FlinkDialect { prefixes_left: Cell::new((tokens + 64) * PREFIXES_PER_TOKEN_MAX) }
+    }
+}
 
 impl Dialect for FlinkDialect {
     fn is_delimited_identifier_start(&self, ch: char) -> bool {
@@ -62,6 +80,10 @@ impl Dialect for FlinkDialect {
     }
 
     fn parse_prefix(&self, parser: &mut Parser) -> Option<Result<Expr, ParserError>> {
+        let Some(left) = self.prefixes_left.get().checked_sub(1) else {
+            return Some(Err(ParserError::RecursionLimitExceeded));
+        };
+        self.prefixes_left.set(left);
         if !parser.peek_keyword(Keyword::TABLE) {
             return None;
         }
@@ -78,14 +100,27 @@ impl Dialect for FlinkDialect {
 fn table_argument(parser: &mut Parser) -> Result<Expr, ParserError> {
     parser.expect_keyword(Keyword::TABLE)?;
     let name = parser.parse_object_name(false)?;
-    let mut query = Parser::new(&FlinkDialect).try_with_sql("SELECT * FROM t")?.parse_query()?;
+    let mut query = select_all_from_t()?;
     if let SetExpr::Select(select) = query.body.as_mut()
-        && let Some(from) = select.from.first_mut()
-        && let sqlparser::ast::TableFactor::Table { name: placeholder, .. } = &mut from.relation
+        && let TableFactor::Table { name: placeholder, .. } = &mut select.from[0].relation
     {
         *placeholder = name;
     }
     Ok(Expr::Subquery(query))
+}
+
+fn select_all_from_t() -> Result<Box<Query>, ParserError> {
+    Parser::new(&FlinkDialect::new(4)).try_with_sql("SELECT * FROM t")?.parse_query()
+}
+
+/// `SELECT * FROM from`.
+pub(super) fn select_all(from: Vec<TableWithJoins>) -> Checked<Box<Query>> {
+    let mut query = select_all_from_t()
+        .map_err(|error| parser_fault(error, Location { line: 0, column: 0 }))?;
+    if let SetExpr::Select(select) = query.body.as_mut() {
+        select.from = from;
+    }
+    Ok(query)
 }
 
 /// Tokens of `text`, within the limits, without what Flink does not know.
@@ -96,9 +131,10 @@ pub(super) fn tokenize(text: &str) -> Checked<Vec<TokenWithSpan>> {
             text.len()
         )));
     }
-    let tokens = Tokenizer::new(&FlinkDialect, text).tokenize_with_location().map_err(|error| {
-        Fault::at(error.location, format!("{}; close what is open here", error.message))
-    })?;
+    let tokens =
+        Tokenizer::new(&FlinkDialect::new(0), text).tokenize_with_location().map_err(|error| {
+            Fault::at(error.location, format!("{}; close what is open here", error.message))
+        })?;
     if let Some(token) = tokens.get(SQL_TOKENS_MAX) {
         let message = format!("the SQL text has more than {SQL_TOKENS_MAX} tokens; split the job");
         return Err(Fault::span(token.span, message));
@@ -117,6 +153,8 @@ fn check_token(token: &TokenWithSpan) -> Checked<()> {
         Token::Whitespace(Whitespace::MultiLineComment(text)) if text.starts_with('+') => {
             "the hint /*+ … */ is not supported; put options into WITH (…) or the TOML file".into()
         }
+        Token::DoubleColon => ":: is not supported; write CAST(… AS …)".into(),
+        Token::DoubleEq => "== is not supported; write =".into(),
         Token::Placeholder(text) => format!("the parameter {text} is not supported"),
         _ => return Ok(()),
     };
@@ -125,19 +163,75 @@ fn check_token(token: &TokenWithSpan) -> Checked<()> {
 
 /// Refuses nesting on which the parser would spend its stack.
 fn check_nesting(tokens: &[TokenWithSpan]) -> Checked<()> {
-    let mut depth = 0_usize;
-    for token in tokens {
-        match token.token {
-            Token::LParen => depth += 1,
-            Token::RParen => depth = depth.saturating_sub(1),
+    let mut round = Parentheses::default();
+    let mut angled = 0_usize;
+    let mut behind_type = false;
+    for token in tokens.iter().filter(|token| !matches!(token.token, Token::Whitespace(_))) {
+        round.read(&token.token);
+        match &token.token {
+            // Elsewhere `<` compares.
+            Token::Lt if behind_type => angled += 1,
+            Token::Gt => angled = angled.saturating_sub(1),
+            Token::ShiftRight => angled = angled.saturating_sub(2),
             _ => {}
         }
-        if depth > SQL_NESTING_MAX {
-            let message = format!("parentheses are nested deeper than {SQL_NESTING_MAX}");
-            return Err(Fault::span(token.span, message));
-        }
+        let what = if round.open.len() > SQL_NESTING_MAX {
+            format!("parentheses are nested deeper than {SQL_NESTING_MAX}")
+        } else if angled > SQL_NESTING_MAX {
+            format!("types are nested deeper than {SQL_NESTING_MAX}")
+        } else if round.doubled > DOUBLED_QUERIES_MAX {
+            "queries stand in too many parentheses; one pair is enough".into()
+        } else {
+            behind_type = takes_elements(&token.token);
+            continue;
+        };
+        return Err(Fault::span(token.span, what));
     }
     Ok(())
+}
+
+/// Parentheses that are open, and how many of them are more than one before the same query.
+#[derive(Default)]
+struct Parentheses {
+    /// For each whether it is counted in `doubled`.
+    open: Vec<bool>,
+    doubled: usize,
+    /// Opened one behind the other, up to the last token.
+    run: usize,
+}
+
+impl Parentheses {
+    fn read(&mut self, token: &Token) {
+        match token {
+            Token::LParen => {
+                self.open.push(false);
+                self.run += 1;
+                return;
+            }
+            Token::RParen => {
+                if self.open.pop() == Some(true) {
+                    self.doubled -= 1;
+                }
+            }
+            Token::Word(word) if matches!(word.keyword, Keyword::SELECT | Keyword::WITH) => {
+                let count = self.run.saturating_sub(1);
+                let last = self.open.len();
+                for counted in &mut self.open[last - count..] {
+                    *counted = true;
+                }
+                self.doubled += count;
+            }
+            _ => {}
+        }
+        self.run = 0;
+    }
+}
+
+/// `ARRAY`, `MAP`, `ROW` and what other dialects call them.
+fn takes_elements(token: &Token) -> bool {
+    const NAMES: [&str; 6] = ["ARRAY", "MAP", "ROW", "STRUCT", "MULTISET", "NULLABLE"];
+    matches!(token, Token::Word(word) if word.quote_style.is_none()
+        && NAMES.iter().any(|name| word.value.eq_ignore_ascii_case(name)))
 }
 
 /// sqlparser's error, with its place taken out of its text.

@@ -130,7 +130,8 @@ mod tests {
 
     #[track_caller]
     fn check(text: &str, expected: Option<IntervalLength>) {
-        let mut parser = Parser::new(&FlinkDialect).try_with_sql(text).unwrap();
+        let dialect = FlinkDialect::new(8);
+        let mut parser = Parser::new(&dialect).try_with_sql(text).unwrap();
         let Expr::Interval(interval) = parser.parse_expr().unwrap() else { panic!("{text}") };
         assert_eq!(interval_length(&interval).ok(), expected, "{text}");
     }

@@ -1,11 +1,11 @@
 //! A job's statements, in order: declarations into the catalog, INSERTs into one streaming plan.
 
 use chrono_tz::Tz;
-use sqlparser::ast::{Ident, Query, SetExpr, TableAlias, TableAliasColumnDef, TableFactor};
+use sqlparser::ast::{Ident, Query, TableAlias, TableAliasColumnDef, TableFactor, TableWithJoins};
 
 use super::catalog::{Catalog, Table};
 use super::ddl::CreateTable;
-use super::dialect::FlinkDialect;
+use super::dialect::select_all;
 use super::error::{Checked, Fault};
 use super::eval::columns_of;
 use super::functions::BindOptions;
@@ -111,7 +111,12 @@ impl<'a> Job<'a> {
     fn statement(&mut self, text: &'a SqlText, statement: Statement) -> Checked<()> {
         match statement.kind {
             StatementKind::CreateTable(table) => self.create_table(*table),
-            StatementKind::CreateView { name, columns, query } => {
+            StatementKind::CreateView { name, if_not_exists: true, .. }
+                if self.catalog.contains(&name.value) =>
+            {
+                Ok(())
+            }
+            StatementKind::CreateView { name, columns, query, .. } => {
                 self.create_view(&name, &columns, query)
             }
             StatementKind::Set { key, value } => {
@@ -126,7 +131,10 @@ impl<'a> Job<'a> {
     }
 
     fn create_table(&mut self, statement: CreateTable) -> Checked<()> {
-        let CreateTable { name, list, options } = statement;
+        let CreateTable { name, if_not_exists, list, options } = statement;
+        if if_not_exists && self.catalog.contains(&name.value) {
+            return Ok(());
+        }
         let origin = TableOrigin::Statement(options);
         let table = Table::with_columns(&name.value, origin, None, &list, &self.options())?;
         self.catalog.add_table(&name, table)
@@ -179,25 +187,19 @@ fn watermark_columns(table: &Table) -> Vec<usize> {
 
 /// `SELECT * FROM (query) AS name (columns)`.
 fn renamed(name: &Ident, columns: &[Ident], query: Box<Query>) -> Checked<Box<Query>> {
-    let mut outer = sqlparser::parser::Parser::new(&FlinkDialect)
-        .try_with_sql("SELECT * FROM t")
-        .and_then(|mut parser| parser.parse_query())
-        .map_err(|error| Fault::anywhere(error.to_string()))?;
-    if let SetExpr::Select(select) = outer.body.as_mut() {
-        select.from[0].relation = TableFactor::Derived {
-            lateral: false,
-            subquery: query,
-            alias: Some(TableAlias {
-                explicit: true,
-                name: name.clone(),
-                columns: columns
-                    .iter()
-                    .map(|column| TableAliasColumnDef { name: column.clone(), data_type: None })
-                    .collect(),
-                at: None,
-            }),
-            sample: None,
-        };
-    }
-    Ok(outer)
+    let relation = TableFactor::Derived {
+        lateral: false,
+        subquery: query,
+        alias: Some(TableAlias {
+            explicit: true,
+            name: name.clone(),
+            columns: columns
+                .iter()
+                .map(|column| TableAliasColumnDef { name: column.clone(), data_type: None })
+                .collect(),
+            at: None,
+        }),
+        sample: None,
+    };
+    select_all(vec![TableWithJoins { relation, joins: Vec::new() }])
 }

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use super::eval::{Physical, columns_of, remap, substitute};
 use super::streaming::{StreamKind, StreamNode};
+use crate::limits::SQL_EXPRESSION_DEPTH_MAX;
 use crate::operator::TimeDomain;
 
 /// Applies the rules until none does anything, then prunes columns. The result has the same sinks.
@@ -82,11 +83,20 @@ fn fuse_projects(nodes: &mut [StreamNode], outer: usize, inner: usize) -> bool {
     if twice {
         return false;
     }
+    // Evaluation recurses; a view over a view over … stays several projections.
+    let deepest = |expressions: &[Physical]| expressions.iter().map(depth_of).max().unwrap_or(0);
+    if deepest(outer_expressions) + deepest(inner_expressions) > SQL_EXPRESSION_DEPTH_MAX {
+        return false;
+    }
     let fused = outer_expressions.iter().map(|expr| substitute(expr, inner_expressions)).collect();
     nodes[outer].kind = StreamKind::Project(fused);
     nodes[outer].inputs = nodes[inner].inputs.clone();
     nodes[inner].inputs.clear();
     true
+}
+
+fn depth_of(expr: &Physical) -> usize {
+    1 + expr.children().into_iter().map(depth_of).max().unwrap_or(0)
 }
 
 fn count_uses(expr: &Physical, uses: &mut [usize]) {

@@ -21,6 +21,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use super::TableRole;
+use super::aliases::check_aliases;
 use super::catalog::Catalog;
 use super::error::{Checked, Fault, did_you_mean};
 use super::functions;
@@ -52,12 +53,27 @@ impl<'a> Planner<'a> {
 
     /// The plan of a query, after what is not supported has been refused.
     pub(super) fn plan_query(&self, mut query: Box<ast::Query>) -> Checked<LogicalPlan> {
-        recognise_unnest(&mut query);
-        check_query(&query)?;
+        recognise_unnest(&mut query)?;
+        check_query(&mut query)?;
+        check_aliases(&mut query, &|query| {
+            let plan = self.plan_checked(query)?;
+            Ok(plan.schema().fields().iter().map(|field| field.name().clone()).collect())
+        })?;
+        self.plan_checked(query)
+    }
+
+    fn plan_checked(&self, mut query: Box<ast::Query>) -> Checked<LogicalPlan> {
         rewrite_query(&mut query)?;
-        SqlToRel::new_with_options(self, parser_options())
-            .sql_statement_to_plan(ast::Statement::Query(query))
-            .map_err(planner_fault)
+        // As an expression, because planning a statement would compile DataFusion's planner of
+        // every statement there is into this crate: a tenth of it.
+        let whole = ast::Expr::Exists { subquery: query, negated: false };
+        let planned = SqlToRel::new_with_options(self, parser_options())
+            .sql_to_expr(whole, &DFSchema::empty(), &mut PlannerContext::new())
+            .map_err(planner_fault)?;
+        match planned {
+            Expr::Exists(exists) => Ok(Arc::unwrap_or_clone(exists.subquery.subquery)),
+            other => unreachable!("EXISTS is planned as {other}"),
+        }
     }
 
     /// An expression over `schema`.
@@ -66,7 +82,7 @@ impl<'a> Planner<'a> {
         mut expression: ast::Expr,
         schema: &DFSchema,
     ) -> Checked<Expr> {
-        check_expression(&expression)?;
+        check_expression(&mut expression)?;
         rewrite_expression(&mut expression)?;
         SqlToRel::new_with_options(self, parser_options())
             .sql_to_expr(expression, schema, &mut PlannerContext::new())

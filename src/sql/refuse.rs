@@ -7,37 +7,34 @@
 use sqlparser::ast::{
     Distinct, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, GroupByExpr, Join,
     JoinConstraint, JoinOperator, Query, Select, SelectFlavor, SelectItem, SetExpr, SetOperator,
-    SetQuantifier, Spanned, TableFactor, Value, Visit, Visitor, WildcardAdditionalOptions,
+    SetQuantifier, Spanned, TableFactor, UnaryOperator, Value, WildcardAdditionalOptions,
 };
 use sqlparser::tokenizer::{Location, Span};
-use std::ops::ControlFlow;
 
 use super::error::{Checked, Fault};
-use super::refuse_expr::check_expr;
+use super::refuse_expr::{check_expr, check_window_call};
+use super::walk::{Visitor, walk_expr, walk_query};
 use crate::limits::SQL_EXPRESSION_DEPTH_MAX;
 
 /// Table functions that assign windows.
 pub(super) const WINDOW_FUNCTIONS: [&str; 2] = ["TUMBLE", "HOP"];
 
 /// Refuses what a query uses and the engine does not do.
-pub(super) fn check_query(query: &Query) -> Checked<()> {
-    run(query)
+pub(super) fn check_query(query: &mut Query) -> Checked<()> {
+    with_place(|checker| walk_query(query, checker))
 }
 
 /// The same for an expression of a column list.
-pub(super) fn check_expression(expression: &Expr) -> Checked<()> {
-    run(expression)
+pub(super) fn check_expression(expression: &mut Expr) -> Checked<()> {
+    with_place(|checker| walk_expr(expression, checker))
 }
 
-fn run(tree: &impl Visit) -> Checked<()> {
+fn with_place(walk: impl FnOnce(&mut Checker) -> Checked<()>) -> Checked<()> {
     let mut checker = Checker { window_parts: Vec::new(), depth: 0, last: None };
-    match tree.visit(&mut checker) {
-        ControlFlow::Break(fault) => Err(match checker.last {
-            Some(last) => fault.or_at(last),
-            None => fault,
-        }),
-        ControlFlow::Continue(()) => Ok(()),
-    }
+    walk(&mut checker).map_err(|fault| match checker.last {
+        Some(last) => fault.or_at(last),
+        None => fault,
+    })
 }
 
 struct Checker {
@@ -49,23 +46,17 @@ struct Checker {
 }
 
 /// A refusal at the start of `span`.
-pub(super) fn refuse(span: Span, message: impl Into<String>) -> ControlFlow<Fault> {
-    ControlFlow::Break(Fault::span(span, message))
+pub(super) fn refuse(span: Span, message: impl Into<String>) -> Checked<()> {
+    Err(Fault::span(span, message))
 }
 
 /// Refuses when `present`.
-pub(super) fn unless(present: bool, span: Span, name: &str) -> ControlFlow<Fault> {
-    if present {
-        refuse(span, format!("{name} is not supported"))
-    } else {
-        ControlFlow::Continue(())
-    }
+pub(super) fn unless(present: bool, span: Span, name: &str) -> Checked<()> {
+    if present { refuse(span, format!("{name} is not supported")) } else { Ok(()) }
 }
 
 impl Visitor for Checker {
-    type Break = Fault;
-
-    fn pre_visit_query(&mut self, query: &Query) -> ControlFlow<Fault> {
+    fn enter_query(&mut self, query: &mut Query) -> Checked<()> {
         self.note(query.span());
         let Query {
             with,
@@ -78,7 +69,7 @@ impl Visitor for Checker {
             settings,
             format_clause,
             pipe_operators,
-        } = query;
+        } = &*query;
         if let Some(with) = with {
             unless(with.recursive, with.span(), "WITH RECURSIVE")?;
         }
@@ -100,36 +91,36 @@ impl Visitor for Checker {
         check_body(body)
     }
 
-    fn pre_visit_select(&mut self, select: &Select) -> ControlFlow<Fault> {
+    fn enter_select(&mut self, select: &mut Select) -> Checked<()> {
         self.note(select.span());
         check_select(select)
     }
 
-    fn pre_visit_table_factor(&mut self, factor: &TableFactor) -> ControlFlow<Fault> {
+    fn enter_table(&mut self, factor: &mut TableFactor) -> Checked<()> {
         self.note(factor.span());
         check_table_factor(factor)?;
         if let TableFactor::TableFunction { expr, .. } = factor {
             self.allow_window_parts(expr)?;
         }
-        ControlFlow::Continue(())
+        Ok(())
     }
 
-    fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<Fault> {
-        self.note(expr.span());
+    fn enter_expr(&mut self, expr: &mut Expr) -> Checked<()> {
         self.depth += 1;
         if self.depth > SQL_EXPRESSION_DEPTH_MAX {
             let message = format!("an expression is nested deeper than {SQL_EXPRESSION_DEPTH_MAX}");
             return refuse(expr.span(), message);
         }
+        self.note(expr.span());
         if self.window_parts.iter().any(|&part| std::ptr::eq(part, expr)) {
-            return ControlFlow::Continue(());
+            return Ok(());
         }
         check_expr(expr)
     }
 
-    fn post_visit_expr(&mut self, _expr: &Expr) -> ControlFlow<Fault> {
+    fn leave_expr(&mut self, _: &mut Expr) -> Checked<()> {
         self.depth -= 1;
-        ControlFlow::Continue(())
+        Ok(())
     }
 }
 
@@ -142,7 +133,7 @@ impl Checker {
 
     /// `TUMBLE(TABLE t, DESCRIPTOR(ts), …)`: the call, its table and its descriptor are no ordinary
     /// expressions.
-    fn allow_window_parts(&mut self, expr: &Expr) -> ControlFlow<Fault> {
+    fn allow_window_parts(&mut self, expr: &Expr) -> Checked<()> {
         let Expr::Function(function) = expr else {
             return refuse(expr.span(), "TABLE(…) takes a window function: TUMBLE or HOP");
         };
@@ -153,15 +144,23 @@ impl Checker {
                 format!("the table function {name} is not supported; TUMBLE and HOP are{hint}");
             return refuse(function.name.span(), message);
         }
+        check_window_call(function)?;
         self.window_parts.push(expr);
         for (_, argument) in window_arguments(function) {
-            let descriptor = matches!(argument, Expr::Function(inner)
-                if inner.name.to_string().eq_ignore_ascii_case("DESCRIPTOR"));
+            let descriptor = match argument {
+                Expr::Function(inner)
+                    if inner.name.to_string().eq_ignore_ascii_case("DESCRIPTOR") =>
+                {
+                    check_window_call(inner)?;
+                    true
+                }
+                _ => false,
+            };
             if descriptor || matches!(argument, Expr::Subquery(_)) {
                 self.window_parts.push(argument);
             }
         }
-        ControlFlow::Continue(())
+        Ok(())
     }
 }
 
@@ -181,9 +180,9 @@ pub(super) fn window_arguments(function: &Function) -> Vec<(Option<&str>, &Expr)
     arguments
 }
 
-fn check_body(body: &SetExpr) -> ControlFlow<Fault> {
+fn check_body(body: &SetExpr) -> Checked<()> {
     match body {
-        SetExpr::Select(_) | SetExpr::Query(_) => ControlFlow::Continue(()),
+        SetExpr::Select(_) | SetExpr::Query(_) => Ok(()),
         SetExpr::SetOperation { left, op, set_quantifier, right } => {
             if *op != SetOperator::Union {
                 return refuse(right.span(), format!("{op} is not supported; UNION ALL is"));
@@ -201,7 +200,7 @@ fn check_body(body: &SetExpr) -> ControlFlow<Fault> {
     }
 }
 
-fn check_select(select: &Select) -> ControlFlow<Fault> {
+fn check_select(select: &Select) -> Checked<()> {
     let span = select.span();
     match &select.distinct {
         Some(Distinct::Distinct | Distinct::On(_)) => {
@@ -238,9 +237,9 @@ fn check_select(select: &Select) -> ControlFlow<Fault> {
     check_group_by(&select.group_by, span)
 }
 
-fn check_item(item: &SelectItem) -> ControlFlow<Fault> {
+fn check_item(item: &SelectItem) -> Checked<()> {
     match item {
-        SelectItem::UnnamedExpr(_) | SelectItem::ExprWithAlias { .. } => ControlFlow::Continue(()),
+        SelectItem::UnnamedExpr(_) | SelectItem::ExprWithAlias { .. } => Ok(()),
         SelectItem::QualifiedWildcard(_, options) | SelectItem::Wildcard(options) => {
             let WildcardAdditionalOptions {
                 wildcard_token: _,
@@ -264,7 +263,7 @@ fn check_item(item: &SelectItem) -> ControlFlow<Fault> {
 }
 
 /// One table, and behind it any number of UNNEST.
-fn check_from(select: &Select) -> ControlFlow<Fault> {
+fn check_from(select: &Select) -> Checked<()> {
     let unnests = |factor: &TableFactor| matches!(factor, TableFactor::UNNEST { .. });
     for (index, table) in select.from.iter().enumerate() {
         if index > 0 && !unnests(&table.relation) {
@@ -275,16 +274,16 @@ fn check_from(select: &Select) -> ControlFlow<Fault> {
             check_join(join)?;
         }
     }
-    ControlFlow::Continue(())
+    Ok(())
 }
 
-fn check_join(join: &Join) -> ControlFlow<Fault> {
+fn check_join(join: &Join) -> Checked<()> {
     let span = join.relation.span();
     let name = match &join.join_operator {
         JoinOperator::CrossJoin(JoinConstraint::None)
             if matches!(join.relation, TableFactor::UNNEST { .. }) && !join.global =>
         {
-            return ControlFlow::Continue(());
+            return Ok(());
         }
         JoinOperator::CrossJoin(_) => "CROSS JOIN (but with UNNEST)",
         JoinOperator::Join(_) | JoinOperator::Inner(_) => "JOIN",
@@ -296,13 +295,13 @@ fn check_join(join: &Join) -> ControlFlow<Fault> {
     refuse(span, format!("{name} is not supported"))
 }
 
-fn check_group_by(group_by: &GroupByExpr, span: Span) -> ControlFlow<Fault> {
+fn check_group_by(group_by: &GroupByExpr, span: Span) -> Checked<()> {
     let GroupByExpr::Expressions(expressions, modifiers) = group_by else {
         return refuse(span, "GROUP BY ALL is not supported; list the columns");
     };
     unless(!modifiers.is_empty(), span, "a modifier of GROUP BY")?;
     for expression in expressions {
-        match expression {
+        match bare(expression) {
             Expr::Value(value) if matches!(value.value, Value::Number(..)) => {
                 refuse(value.span, "GROUP BY takes expressions, not positions of the SELECT list")?;
             }
@@ -312,10 +311,21 @@ fn check_group_by(group_by: &GroupByExpr, span: Span) -> ControlFlow<Fault> {
             _ => {}
         }
     }
-    ControlFlow::Continue(())
+    Ok(())
 }
 
-fn check_table_factor(factor: &TableFactor) -> ControlFlow<Fault> {
+/// Without parentheses and signs.
+fn bare(expression: &Expr) -> &Expr {
+    match expression {
+        Expr::Nested(inner)
+        | Expr::UnaryOp { op: UnaryOperator::Plus | UnaryOperator::Minus, expr: inner } => {
+            bare(inner)
+        }
+        other => other,
+    }
+}
+
+fn check_table_factor(factor: &TableFactor) -> Checked<()> {
     let span = factor.span();
     match factor {
         TableFactor::Table {
@@ -347,7 +357,7 @@ fn check_table_factor(factor: &TableFactor) -> ControlFlow<Fault> {
             unless(*lateral, span, "LATERAL")?;
             unless(sample.is_some(), span, "TABLESAMPLE")
         }
-        TableFactor::TableFunction { .. } => ControlFlow::Continue(()),
+        TableFactor::TableFunction { .. } => Ok(()),
         TableFactor::UNNEST {
             array_exprs,
             with_offset,

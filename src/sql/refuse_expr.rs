@@ -1,14 +1,15 @@
 //! Expressions that are not supported, by name and place; see `refuse`.
 
-use sqlparser::ast::{Expr, Function, FunctionArg, FunctionArguments, Spanned, UnaryOperator};
-use std::ops::ControlFlow;
+use sqlparser::ast::{
+    Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, Spanned, UnaryOperator,
+};
 
-use super::error::Fault;
+use super::error::Checked;
 use super::functions;
 use super::refuse::{WINDOW_FUNCTIONS, refuse, unless};
 
 /// Refuses one expression; what is inside it is visited by itself.
-pub(super) fn check_expr(expr: &Expr) -> ControlFlow<Fault> {
+pub(super) fn check_expr(expr: &Expr) -> Checked<()> {
     let span = expr.span();
     match expr {
         Expr::Identifier(_)
@@ -39,11 +40,11 @@ pub(super) fn check_expr(expr: &Expr) -> ControlFlow<Fault> {
         | Expr::Interval(_)
         | Expr::Array(_)
         | Expr::BinaryOp { .. }
-        | Expr::Like { any: false, .. } => ControlFlow::Continue(()),
+        | Expr::Like { any: false, .. } => Ok(()),
         Expr::UnaryOp {
             op: UnaryOperator::Plus | UnaryOperator::Minus | UnaryOperator::Not,
             ..
-        } => ControlFlow::Continue(()),
+        } => Ok(()),
         Expr::Function(function) => check_function(function),
         Expr::Subquery(_) => unless(true, span, "a subquery as a value"),
         Expr::InSubquery { .. } => unless(true, span, "IN (SELECT …)"),
@@ -57,7 +58,7 @@ pub(super) fn check_expr(expr: &Expr) -> ControlFlow<Fault> {
     }
 }
 
-fn check_function(function: &Function) -> ControlFlow<Fault> {
+fn check_function(function: &Function) -> Checked<()> {
     let name = function.name.to_string().to_uppercase();
     let span = function.name.span();
     if function.over.is_some() {
@@ -76,14 +77,36 @@ fn check_function(function: &Function) -> ControlFlow<Fault> {
         return refuse(span, format!("the function {name} is not supported{hint}"));
     }
     unless(!aggregate && function.filter.is_some(), span, "FILTER on a function of one row")?;
-    let clauses = match &function.args {
-        FunctionArguments::List(list) => {
-            let distinct = !aggregate && list.duplicate_treatment.is_some();
-            unless(distinct, span, "DISTINCT in a function of one row")?;
-            let named = list.args.iter().any(|arg| !matches!(arg, FunctionArg::Unnamed(_)));
-            unless(named, span, "a named argument")?;
-            !list.clauses.is_empty()
+    if let FunctionArguments::List(list) = &function.args {
+        let distinct = !aggregate && list.duplicate_treatment.is_some();
+        unless(distinct, span, "DISTINCT in a function of one row")?;
+        let named = list.args.iter().any(|arg| !matches!(arg, FunctionArg::Unnamed(_)));
+        unless(named, span, "a named argument")?;
+        let star =
+            |arg: &FunctionArg| !matches!(arg, FunctionArg::Unnamed(FunctionArgExpr::Expr(_)));
+        let stars = list.args.iter().filter(|arg| star(arg)).count();
+        let counts_rows = name == "COUNT" && list.args.len() == 1;
+        if stars > 0 && (!counts_rows || list.duplicate_treatment.is_some()) {
+            return refuse(span, format!("{name} of * is not supported; COUNT(*) is"));
         }
+    }
+    check_clauses(function)
+}
+
+/// `TUMBLE(…)`, `HOP(…)` and `DESCRIPTOR(…)` are no calls: nothing stands before or behind them.
+pub(super) fn check_window_call(function: &Function) -> Checked<()> {
+    let span = function.name.span();
+    unless(function.over.is_some(), span, "OVER behind a window function")?;
+    unless(function.filter.is_some(), span, "FILTER behind a window function")?;
+    if let FunctionArguments::List(list) = &function.args {
+        unless(list.duplicate_treatment.is_some(), span, "DISTINCT in a window function")?;
+    }
+    check_clauses(function)
+}
+
+fn check_clauses(function: &Function) -> Checked<()> {
+    let clauses = match &function.args {
+        FunctionArguments::List(list) => !list.clauses.is_empty(),
         FunctionArguments::Subquery(_) => true,
         FunctionArguments::None => false,
     };
@@ -92,5 +115,5 @@ fn check_function(function: &Function) -> ControlFlow<Fault> {
         || !function.within_group.is_empty()
         || function.parameters != FunctionArguments::None
         || function.uses_odbc_syntax;
-    unless(other, span, "a clause of this function call")
+    unless(other, function.name.span(), "a clause of this function call")
 }

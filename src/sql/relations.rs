@@ -15,6 +15,7 @@ use sqlparser::tokenizer::{Location, Span};
 use std::cmp::Ordering;
 use std::collections::HashMap;
 use std::fmt;
+use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 use super::interval::{IntervalLength, interval_length};
@@ -26,10 +27,10 @@ use crate::operator::WindowKind;
 pub(super) const WINDOW_COLUMNS: [&str; 3] = ["window_start", "window_end", "window_time"];
 
 /// `TABLE(TUMBLE(…))`: its input's columns, then the window's.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug)]
 pub(super) struct WindowTable {
     /// The table argument.
-    pub(super) input: LogicalPlan,
+    pub(super) input: Arc<LogicalPlan>,
     /// Index of the DESCRIPTOR column in the input.
     pub(super) time_column: usize,
     /// Shape of the windows: size, and slide for HOP, in ms.
@@ -41,6 +42,7 @@ pub(super) struct WindowTable {
     /// Line and column of the DESCRIPTOR's name.
     pub(super) place: (u64, u64),
     schema: DFSchemaRef,
+    identity: Identity,
 }
 
 impl WindowTable {
@@ -59,11 +61,59 @@ impl WindowTable {
 }
 
 /// `UNNEST(array)`, whose array may come from the relation it is joined with.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug)]
 pub(super) struct UnnestTable {
     /// The array, over columns of the other side of the join.
     pub(super) array: Expr,
     schema: DFSchemaRef,
+    identity: Identity,
+}
+
+/// Two nodes are equal when one is a copy of the other: comparing and hashing the plans below them
+/// would compile both for everything a plan may contain.
+#[derive(Clone, Debug, Default)]
+struct Identity(Arc<u8>);
+
+impl PartialEq for Identity {
+    fn eq(&self, other: &Identity) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+}
+
+impl Eq for Identity {}
+
+impl Hash for Identity {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        Arc::as_ptr(&self.0).hash(state);
+    }
+}
+
+impl PartialEq for WindowTable {
+    fn eq(&self, other: &WindowTable) -> bool {
+        self.identity == other.identity
+    }
+}
+
+impl Eq for WindowTable {}
+
+impl Hash for WindowTable {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.identity.hash(state);
+    }
+}
+
+impl PartialEq for UnnestTable {
+    fn eq(&self, other: &UnnestTable) -> bool {
+        self.identity == other.identity
+    }
+}
+
+impl Eq for UnnestTable {}
+
+impl Hash for UnnestTable {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.identity.hash(state);
+    }
 }
 
 impl PartialOrd for WindowTable {
@@ -84,7 +134,7 @@ impl UserDefinedLogicalNodeCore for WindowTable {
     }
 
     fn inputs(&self) -> Vec<&LogicalPlan> {
-        vec![&self.input]
+        vec![self.input.as_ref()]
     }
 
     fn schema(&self) -> &DFSchemaRef {
@@ -104,7 +154,7 @@ impl UserDefinedLogicalNodeCore for WindowTable {
         _: Vec<Expr>,
         mut inputs: Vec<LogicalPlan>,
     ) -> PlanResult<Self> {
-        let input = inputs.pop().expect("a window table has one input");
+        let input = Arc::new(inputs.pop().expect("a window table has one input"));
         Ok(WindowTable { input, ..self.clone() })
     }
 }
@@ -132,7 +182,7 @@ impl UserDefinedLogicalNodeCore for UnnestTable {
 
     fn with_exprs_and_inputs(&self, mut exprs: Vec<Expr>, _: Vec<LogicalPlan>) -> PlanResult<Self> {
         let array = exprs.pop().expect("an unnest has one expression");
-        Ok(UnnestTable { array, schema: Arc::clone(&self.schema) })
+        Ok(UnnestTable { array, ..self.clone() })
     }
 }
 
@@ -212,7 +262,9 @@ fn window_table(
         Some(offset) => interval_millis(offset, "OFFSET")?,
     };
     let schema = window_schema(&input, &name, time_column, span)?;
-    let node = WindowTable { input, time_column, slide_ms, size_ms, offset_ms, place, schema };
+    let (input, identity) = (Arc::new(input), Identity::default());
+    let node =
+        WindowTable { input, time_column, slide_ms, size_ms, offset_ms, place, schema, identity };
     Ok(LogicalPlan::Extension(Extension { node: Arc::new(node) }))
 }
 
@@ -368,7 +420,8 @@ fn unnest_table(
     let qualifier = Some(TableReference::bare("UNNEST"));
     let fields = vec![(qualifier, Arc::new(Field::new(name, element, true)))];
     let schema = Arc::new(DFSchema::new_with_metadata(fields, HashMap::new())?);
-    let plan = LogicalPlan::Extension(Extension { node: Arc::new(UnnestTable { array, schema }) });
+    let node = UnnestTable { array, schema, identity: Identity::default() };
+    let plan = LogicalPlan::Extension(Extension { node: Arc::new(node) });
     match alias {
         None => Ok(plan),
         Some(alias) => LogicalPlanBuilder::from(plan).alias(alias.name.value.clone())?.build(),

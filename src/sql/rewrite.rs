@@ -7,94 +7,81 @@
 use sqlparser::ast::{
     CastKind, CeilFloorKind, DataType, DateTimeField, ExactNumberInfo, Expr, Function, FunctionArg,
     FunctionArgExpr, FunctionArgumentList, FunctionArguments, Ident, Interval, ObjectName, Query,
-    Select, SelectItem, Spanned, TableFactor, TrimWhereField, Value, VisitMut, VisitorMut,
+    Select, SelectItem, Spanned, TableFactor, TrimWhereField, Value,
 };
 use sqlparser::tokenizer::Span;
 use std::collections::HashSet;
-use std::ops::ControlFlow;
 
 use super::error::{Checked, Fault};
 use super::interval::{IntervalLength, interval_length};
+use super::walk::{Visitor, walk_expr, walk_query};
 
 /// What an unnamed column's name begins with.
 pub(super) const UNNAMED_PREFIX: &str = "EXPR$";
 
 /// Rewrites a query in place.
 pub(super) fn rewrite_query(query: &mut Query) -> Checked<()> {
-    run(query)
-}
-
-/// `UNNEST(…)` as the table function it is: sqlparser reads it as a table with arguments.
-pub(super) fn recognise_unnest(query: &mut Query) {
-    struct Recogniser;
-    impl VisitorMut for Recogniser {
-        type Break = ();
-
-        fn pre_visit_table_factor(&mut self, factor: &mut TableFactor) -> ControlFlow<()> {
-            if let Some(unnest) = unnest_of(factor) {
-                *factor = unnest;
-            }
-            ControlFlow::Continue(())
-        }
-    }
-    let _ = query.visit(&mut Recogniser);
-}
-
-fn unnest_of(factor: &TableFactor) -> Option<TableFactor> {
-    let TableFactor::Table { name, alias, args: Some(arguments), with_ordinality, .. } = factor
-    else {
-        return None;
-    };
-    if !name.to_string().eq_ignore_ascii_case("UNNEST") {
-        return None;
-    }
-    let array_exprs = arguments
-        .args
-        .iter()
-        .map(|argument| match argument {
-            FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) => Some(expr.clone()),
-            _ => None,
-        })
-        .collect::<Option<Vec<_>>>()?;
-    Some(TableFactor::UNNEST {
-        alias: alias.clone(),
-        array_exprs,
-        with_offset: false,
-        with_offset_alias: None,
-        with_ordinality: *with_ordinality,
-    })
+    walk_query(query, &mut Rewriter)
 }
 
 /// Rewrites an expression of a column list in place.
 pub(super) fn rewrite_expression(expression: &mut Expr) -> Checked<()> {
-    run(expression)
-}
-
-fn run(tree: &mut impl VisitMut) -> Checked<()> {
-    match tree.visit(&mut Rewriter) {
-        ControlFlow::Break(fault) => Err(fault),
-        ControlFlow::Continue(()) => Ok(()),
-    }
+    walk_expr(expression, &mut Rewriter)
 }
 
 struct Rewriter;
 
-impl VisitorMut for Rewriter {
-    type Break = Fault;
-
-    fn pre_visit_select(&mut self, select: &mut Select) -> ControlFlow<Fault> {
+impl Visitor for Rewriter {
+    fn enter_select(&mut self, select: &mut Select) -> Checked<()> {
         name_columns(select);
-        ControlFlow::Continue(())
+        Ok(())
     }
 
-    fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<Fault> {
-        match rewritten(expr) {
-            Ok(Some(new)) => *expr = new,
-            Ok(None) => {}
-            Err(fault) => return ControlFlow::Break(fault),
+    fn leave_expr(&mut self, expr: &mut Expr) -> Checked<()> {
+        if let Some(new) = rewritten(expr)? {
+            *expr = new;
         }
-        ControlFlow::Continue(())
+        Ok(())
     }
+}
+
+/// `UNNEST(…)` as the table function it is: sqlparser reads it as a table with arguments.
+pub(super) fn recognise_unnest(query: &mut Query) -> Checked<()> {
+    walk_query(query, &mut Recogniser)
+}
+
+struct Recogniser;
+
+impl Visitor for Recogniser {
+    fn enter_table(&mut self, factor: &mut TableFactor) -> Checked<()> {
+        if let Some(unnest) = unnest_of(factor) {
+            *factor = unnest;
+        }
+        Ok(())
+    }
+}
+
+fn unnest_of(factor: &mut TableFactor) -> Option<TableFactor> {
+    let TableFactor::Table { name, alias, args: Some(arguments), with_ordinality, .. } = factor
+    else {
+        return None;
+    };
+    let plain =
+        |argument: &FunctionArg| matches!(argument, FunctionArg::Unnamed(FunctionArgExpr::Expr(_)));
+    if !name.to_string().eq_ignore_ascii_case("UNNEST") || !arguments.args.iter().all(plain) {
+        return None;
+    }
+    let array_exprs = arguments.args.drain(..).filter_map(|argument| match argument {
+        FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) => Some(expr),
+        _ => None,
+    });
+    Some(TableFactor::UNNEST {
+        array_exprs: array_exprs.collect(),
+        alias: alias.take(),
+        with_offset: false,
+        with_offset_alias: None,
+        with_ordinality: *with_ordinality,
+    })
 }
 
 /// Gives unnamed expressions Flink's names, and the second of two equal names a number.
@@ -118,7 +105,7 @@ fn name_columns(select: &mut Select) {
         let unique = unique_name(&name.value, &mut taken);
         if let SelectItem::UnnamedExpr(expr) = item {
             let alias = Ident { value: unique, ..name };
-            *item = SelectItem::ExprWithAlias { expr: expr.clone(), alias };
+            *item = SelectItem::ExprWithAlias { expr: taken_from(expr), alias };
         }
     }
 }
@@ -134,6 +121,11 @@ fn unique_name(name: &str, taken: &mut HashSet<String>) -> String {
     unique
 }
 
+/// The expression that was there; what is left behind is thrown away.
+fn taken_from(expr: &mut Expr) -> Expr {
+    std::mem::replace(expr, Expr::Value(Value::Null.with_empty_span()))
+}
+
 fn rewritten(expr: &mut Expr) -> Checked<Option<Expr>> {
     let span = expr.span();
     Ok(Some(match expr {
@@ -147,17 +139,17 @@ fn rewritten(expr: &mut Expr) -> Checked<Option<Expr>> {
             return Ok(None);
         }
         Expr::Extract { field, expr, .. } => {
-            call("EXTRACT", vec![text(&field.to_string(), span), (**expr).clone()], span)
+            call("EXTRACT", vec![text(&field.to_string(), span), taken_from(expr)], span)
         }
         Expr::Floor { expr, field } => return rounding("FLOOR", expr, field, span),
         Expr::Ceil { expr, field } => return rounding("CEIL", expr, field, span),
         Expr::Position { expr, r#in } => {
-            call("POSITION", vec![(**expr).clone(), (**r#in).clone()], span)
+            call("POSITION", vec![taken_from(expr), taken_from(r#in)], span)
         }
         Expr::Substring { expr, substring_from, substring_for, .. } => {
-            let mut arguments = vec![(**expr).clone()];
-            arguments.extend(substring_from.iter().map(|from| (**from).clone()));
-            arguments.extend(substring_for.iter().map(|length| (**length).clone()));
+            let mut arguments = vec![taken_from(expr)];
+            arguments.extend(substring_from.iter_mut().map(|from| taken_from(from)));
+            arguments.extend(substring_for.iter_mut().map(|length| taken_from(length)));
             call("SUBSTRING", arguments, span)
         }
         Expr::Trim { trim_where, trim_what, expr, .. } => {
@@ -166,8 +158,8 @@ fn rewritten(expr: &mut Expr) -> Checked<Option<Expr>> {
                 Some(TrimWhereField::Trailing) => "RTRIM",
                 Some(TrimWhereField::Both) | None => "BTRIM",
             };
-            let mut arguments = vec![(**expr).clone()];
-            arguments.extend(trim_what.iter().map(|what| (**what).clone()));
+            let mut arguments = vec![taken_from(expr)];
+            arguments.extend(trim_what.iter_mut().map(|what| taken_from(what)));
             call(name, arguments, span)
         }
         Expr::Array(array) => call("ARRAY", std::mem::take(&mut array.elem), span),
@@ -175,10 +167,17 @@ fn rewritten(expr: &mut Expr) -> Checked<Option<Expr>> {
     }))
 }
 
-fn rounding(name: &str, expr: &Expr, field: &CeilFloorKind, span: Span) -> Checked<Option<Expr>> {
+fn rounding(
+    name: &str,
+    expr: &mut Expr,
+    field: &CeilFloorKind,
+    span: Span,
+) -> Checked<Option<Expr>> {
     let arguments = match field {
-        CeilFloorKind::DateTimeField(DateTimeField::NoDateTime) => vec![expr.clone()],
-        CeilFloorKind::DateTimeField(unit) => vec![expr.clone(), text(&unit.to_string(), span)],
+        CeilFloorKind::DateTimeField(DateTimeField::NoDateTime) => vec![taken_from(expr)],
+        CeilFloorKind::DateTimeField(unit) => {
+            vec![taken_from(expr), text(&unit.to_string(), span)]
+        }
         CeilFloorKind::Scale(_) => {
             return Err(Fault::span(
                 span,

@@ -59,8 +59,10 @@ impl Targets {
         let path = format!("{}/{number}", name.value);
         let relation = builder.convert(&plan, &format!("{path}/query"))?;
         refuse_window(&relation)?;
-        if reads(builder, &name.value) {
-            let message = format!("`{}` is both read and written; use two tables", name.value);
+        // Also what an earlier INSERT wrote may be what this one reads.
+        let written = std::iter::once(&name.value).chain(self.by_name.keys());
+        if let Some(both) = written.into_iter().find(|&table| reads(builder, table)) {
+            let message = format!("`{both}` is both read and written; use two tables");
             return Err(Fault::span(name.span, message));
         }
         let known = self.by_name.get(&name.value).map(|target| target.schema.clone());

@@ -15,7 +15,6 @@ use super::error::{Checked, Fault};
 use crate::limits::SQL_PARSER_DEPTH_MAX;
 
 /// A statement and where it begins.
-#[derive(Debug)]
 pub(super) struct Statement {
     /// Place of its first token.
     pub(super) location: Location,
@@ -24,7 +23,6 @@ pub(super) struct Statement {
 }
 
 /// What a statement says.
-#[derive(Debug)]
 pub(super) enum StatementKind {
     /// CREATE TABLE.
     CreateTable(Box<CreateTable>),
@@ -32,6 +30,8 @@ pub(super) enum StatementKind {
     CreateView {
         /// Its name.
         name: Ident,
+        /// Nothing is done when the name is taken.
+        if_not_exists: bool,
         /// Names for its columns; empty to keep the query's.
         columns: Vec<Ident>,
         /// What it stands for.
@@ -103,7 +103,8 @@ fn with_parser<T>(
     parse: impl FnOnce(&mut Parser) -> Result<T, ParserError>,
 ) -> Checked<T> {
     let tokens = tokenize(&text.text)?;
-    let mut parser = Parser::new(&FlinkDialect)
+    let dialect = FlinkDialect::new(tokens.len());
+    let mut parser = Parser::new(&dialect)
         .with_recursion_limit(SQL_PARSER_DEPTH_MAX)
         .with_tokens_with_locations(tokens);
     parse(&mut parser).map_err(|error| parser_fault(error, parser.peek_token().span.start))
@@ -170,9 +171,11 @@ pub(super) fn refuse<T>(parser: &Parser, message: &str) -> Result<T, ParserError
 
 fn parse_create(parser: &mut Parser, text: &SqlText) -> Result<StatementKind, ParserError> {
     parser.expect_keyword(Keyword::CREATE)?;
-    let replace = parser.parse_keywords(&[Keyword::OR, Keyword::REPLACE]);
+    if parser.peek_keyword(Keyword::OR) {
+        return refuse(parser, "OR REPLACE is not supported; a name is declared once");
+    }
     let _ = parser.parse_one_of_keywords(&[Keyword::TEMPORARY, Keyword::TEMP]);
-    if parser.parse_keyword(Keyword::TABLE) && !replace {
+    if parser.parse_keyword(Keyword::TABLE) {
         return parse_create_table(parser, text)
             .map(|table| StatementKind::CreateTable(Box::new(table)));
     }
@@ -184,14 +187,14 @@ fn parse_create(parser: &mut Parser, text: &SqlText) -> Result<StatementKind, Pa
 }
 
 fn parse_create_view(parser: &mut Parser) -> Result<StatementKind, ParserError> {
-    let _ = parser.parse_keywords(&[Keyword::IF, Keyword::NOT, Keyword::EXISTS]);
+    let if_not_exists = parser.parse_keywords(&[Keyword::IF, Keyword::NOT, Keyword::EXISTS]);
     let name = simple_name(parser)?;
     let columns = parse_names(parser)?;
     if parser.parse_keyword(Keyword::COMMENT) {
         parser.parse_literal_string()?;
     }
     parser.expect_keyword(Keyword::AS)?;
-    Ok(StatementKind::CreateView { name, columns, query: parser.parse_query()? })
+    Ok(StatementKind::CreateView { name, if_not_exists, columns, query: parser.parse_query()? })
 }
 
 fn parse_insert(parser: &mut Parser) -> Result<StatementKind, ParserError> {

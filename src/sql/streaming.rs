@@ -25,6 +25,7 @@ use super::relation::{
 };
 use super::relations::{UnnestTable, WindowTable};
 use super::types::{SqlType, common_type, type_name};
+use crate::limits::SQL_OPERATORS_MAX;
 use crate::operator::{TimeDomain, WindowAggregateSpec, WindowSpec};
 
 /// A node of the streaming plan.
@@ -117,6 +118,13 @@ impl<'a> StreamBuilder<'a> {
 
     /// The streaming form of `plan`; `path` names it.
     pub(super) fn convert(&mut self, plan: &LogicalPlan, path: &str) -> Checked<Relation> {
+        // A view of a view read twice by each doubles without end.
+        if self.nodes.len() > SQL_OPERATORS_MAX {
+            return Err(Fault::anywhere(format!(
+                "the job has more than {SQL_OPERATORS_MAX} operators; a view counts wherever it is \
+                 read"
+            )));
+        }
         match plan {
             LogicalPlan::TableScan(scan) => self.scan(scan),
             LogicalPlan::SubqueryAlias(alias) => self.convert(&alias.input, path),

@@ -4,6 +4,7 @@ mod errors;
 mod expressions;
 mod graphs;
 mod limits;
+mod refusals;
 
 use arrow::array::RecordBatch;
 

@@ -3,7 +3,7 @@
 use super::plan_sql;
 
 #[track_caller]
-fn check(cases: &[(&str, &str)]) {
+pub(super) fn check(cases: &[(&str, &str)]) {
     let wrong: Vec<String> = cases
         .iter()
         .map(|(sql, expected)| (sql, expected, errors_of(sql)))

@@ -49,6 +49,84 @@ fn long_chains_are_bounded() {
     check(&format!("INSERT INTO out SELECT {}TRUE AS x FROM bid", "NOT ".repeat(10_000)), "");
 }
 
+/// As deep as the tokens of one text allow: the error must come before the stack ends.
+#[test]
+fn the_deepest_texts_end_with_an_error() {
+    let query = |before: &str, repeated: &str, behind: &str| {
+        let tokens = repeated.split(' ').count();
+        let count = (crate::limits::SQL_TOKENS_MAX - 40) / (tokens * 2).max(1);
+        let middle = vec![repeated; count].join(" ");
+        format!("INSERT INTO out SELECT {before} {middle} {behind} AS x FROM bid")
+    };
+    check(&query("1", "+ 1", ""), "nested deeper");
+    check(&query("1", "= 1 OR 1", ""), "nested deeper");
+    check(&query("1", "IS NULL", ""), "nested");
+    check(&query("1", "BETWEEN 1 AND 1 OR 1", ""), "nested");
+    check(&query("", "-", "1"), "nested");
+    check(&query("", "NOT", "TRUE"), "");
+    check(&query("", "CASE WHEN TRUE THEN", "1"), "");
+    check(&query("", "( (", "1"), "nested deeper");
+    check(&query("auction IN (SELECT 1", "+ 1", ")"), "IN (SELECT …)");
+    let unions = vec!["SELECT auction FROM bid"; 20_000].join(" UNION ALL ");
+    check(&format!("INSERT INTO out {unions}"), "");
+    let wide = vec!["auction"; 40_000].join(", ");
+    check(&format!("INSERT INTO out SELECT {wide} FROM bid"), "");
+}
+
+/// Texts on which the parser would try 2ⁿ readings.
+#[test]
+fn ambiguous_texts_end_with_an_error() {
+    let nested = |open: &str, inner: &str, close: &str| {
+        for depth in [5, 20, 30, 60] {
+            let (open, close) = (open.repeat(depth), close.repeat(depth));
+            let query = format!("INSERT INTO out SELECT {open}{inner}{close} AS x FROM bid");
+            let _ = plan_sql(&query);
+        }
+    };
+    for inner in ["1", "1 +", "", "(", "SELECT"] {
+        nested("CASE WHEN TRUE THEN ", inner, " END");
+        nested("CASE WHEN TRUE THEN ", inner, "");
+        nested("CASE ", inner, " WHEN 1 THEN 2 END");
+        nested("CAST(", inner, " AS INT)");
+        nested("CAST(", inner, "");
+        nested("POSITION(", inner, " IN 'x')");
+        nested("POSITION(", inner, ", 'x')");
+        nested("EXTRACT(DAY FROM ", inner, ")");
+        nested("NOT (", inner, ")");
+        nested("ARRAY[", inner, "]");
+        nested("1 IN (", inner, ")");
+        nested("UPPER(x => ", inner, ")");
+        nested("INTERVAL ", inner, " DAY");
+        nested("TRIM(BOTH FROM ", inner, ")");
+        nested("FLOOR(", inner, " TO DAY)");
+    }
+    for (open, close) in
+        [("(SELECT * FROM (", "))"), ("(SELECT * FROM ((", ")))"), ("((SELECT * FROM ", "))")]
+    {
+        for depth in [3, 8, 15, 20, 30] {
+            let (open, close) = (open.repeat(depth), close.repeat(depth));
+            for inner in ["bid", "", "bid x y"] {
+                let _ = plan_sql(&format!("INSERT INTO out SELECT * FROM {open}{inner}{close}"));
+            }
+        }
+    }
+    let doubled = format!("INSERT INTO out SELECT * FROM {}bid", "((SELECT * FROM ".repeat(9));
+    check(&doubled, "too many parentheses");
+}
+
+#[test]
+fn nested_types_are_bounded() {
+    let nested = |depth: usize| format!("{}INT{}", "ARRAY<".repeat(depth), ">".repeat(depth));
+    let table =
+        |depth: usize| format!("CREATE TABLE t (a {}) WITH ('connector' = 'print')", nested(depth));
+    check(&table(SQL_NESTING_MAX + 1), "nested deeper");
+    check(&table(30_000), "nested deeper");
+    let cast = format!("INSERT INTO out SELECT CAST(auction AS {}) AS x FROM bid", nested(30_000));
+    check(&cast, "nested deeper");
+    let rows = format!("{}INT{}", "ROW<f ".repeat(20_000), ">".repeat(20_000));
+    check(&format!("CREATE TABLE t (a {rows}) WITH ('connector' = 'print')"), "nested deeper");
+}
+
 #[test]
 fn long_texts_are_refused() {
     let long = format!(
