@@ -7,7 +7,7 @@
 //! Read: `error` (mistakes and places) · `dialect`, `statement`, `ddl` (text to syntax) · `walk`,
 //! `refuse`, `aliases`, `rewrite`, `interval` (what is supported, in forms DataFusion reads) ·
 //! `types`, `catalog` · `planner`, `relations` (DataFusion's planner, set up as Flink's) · `bind`,
-//! `operators`, `cast`, `functions` (expressions with Flink's types) · `streaming`, `relation`, `aggregate`, `optimize`, `lower` (plans to the
+//! `operators`, `integers`, `floats`, `cast`, `functions` (expressions with Flink's types) · `streaming`, `relation`, `aggregate`, `optimize`, `lower` (plans to the
 //! graph) · `job`, `sinks`, `settings` (statements in order) · `eval` (at run time).
 
 mod aggregate;
@@ -19,7 +19,9 @@ mod ddl;
 mod dialect;
 mod error;
 mod eval;
+mod floats;
 mod functions;
+mod integers;
 mod interval;
 mod job;
 mod lower;

@@ -19,7 +19,7 @@ use super::error::{Checked, Fault};
 use super::eval::{Logic, Physical, Typed, fold};
 use super::functions::{self, BindOptions};
 use super::operators::{arithmetic, compare, negate};
-use super::types::{SqlType, common_type, type_name};
+use super::types::{DECIMAL_PRECISION_MAX, SqlType, common_type, type_name};
 
 /// Binds expressions over the columns of one relation.
 pub(super) struct Binder<'a> {
@@ -68,6 +68,10 @@ impl Binder<'_> {
             Expr::Column(column) | Expr::OuterReferenceColumn(_, column) => self.column(column),
             Expr::Literal(value, _) => literal(value),
             Expr::BinaryExpr(binary) => self.binary(binary),
+            // As Flink does; of NaN both `>` and `<=` are false.
+            Expr::Not(inner) if let Some(opposite) = opposite_comparison(inner) => {
+                self.binary(&opposite)
+            }
             Expr::Not(inner) => {
                 let condition = self.bind_condition(inner, "NOT")?;
                 Ok(Typed::new(Arc::new(NotExpr::new(condition)), DataType::Boolean))
@@ -183,11 +187,13 @@ impl Binder<'_> {
     fn between(&self, between: &Between) -> Checked<Typed> {
         let bound = self.bind(&between.expr)?;
         let (low, high) = (self.bind(&between.low)?, self.bind(&between.high)?);
-        let above = compare(Operator::GtEq, bound.clone(), low, self.options);
-        let below = compare(Operator::LtEq, bound, high, self.options);
-        let (above, below) = (above.map_err(Fault::anywhere)?, below.map_err(Fault::anywhere)?);
-        let inside: Physical = Arc::new(Logic::new(true, above.expr, below.expr));
-        let expr = if between.negated { Arc::new(NotExpr::new(inside)) } else { inside };
+        let (first, second) = match between.negated {
+            false => (Operator::GtEq, Operator::LtEq),
+            true => (Operator::Lt, Operator::Gt),
+        };
+        let first = compare(first, bound.clone(), low, self.options).map_err(Fault::anywhere)?;
+        let second = compare(second, bound, high, self.options).map_err(Fault::anywhere)?;
+        let expr = Arc::new(Logic::new(!between.negated, first.expr, second.expr));
         Ok(Typed::new(expr, DataType::Boolean))
     }
 
@@ -258,6 +264,21 @@ impl Binder<'_> {
     }
 }
 
+/// `a <= b` for `a > b`.
+fn opposite_comparison(expr: &Expr) -> Option<BinaryExpr> {
+    let Expr::BinaryExpr(BinaryExpr { left, op, right }) = expr else { return None };
+    let op = match op {
+        Operator::Eq => Operator::NotEq,
+        Operator::NotEq => Operator::Eq,
+        Operator::Lt => Operator::GtEq,
+        Operator::LtEq => Operator::Gt,
+        Operator::Gt => Operator::LtEq,
+        Operator::GtEq => Operator::Lt,
+        _ => return None,
+    };
+    Some(BinaryExpr { left: left.clone(), op, right: right.clone() })
+}
+
 /// A string constant takes the type of a time it is compared with.
 pub(super) fn comparable_literal(other: &DataType, typed: &Typed) -> Option<DataType> {
     let temporal =
@@ -302,6 +323,12 @@ fn literal(value: &ScalarValue) -> Checked<Typed> {
         },
         ScalarValue::UInt64(Some(number)) => {
             ScalarValue::Decimal128(Some(i128::from(*number)), 20, 0)
+        }
+        // The digit before the point counts: 0.5 is a DECIMAL(2, 1).
+        ScalarValue::Decimal128(number, precision, scale)
+            if i16::from(*precision) == i16::from(*scale) && *precision < DECIMAL_PRECISION_MAX =>
+        {
+            ScalarValue::Decimal128(*number, precision + 1, *scale)
         }
         ScalarValue::Null
         | ScalarValue::Boolean(_)

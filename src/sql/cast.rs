@@ -1,24 +1,26 @@
 //! CAST and TRY_CAST with Flink's rules: numbers wrap or saturate as Java's do, text forms are
 //! Flink's, what cannot be read fails the row or gives NULL.
 //!
-//! Read: `text` (values to and from STRING) · `number` (between numbers).
+//! Read: `text` (values to and from STRING) · `number` (between numbers) · `time` (units of time).
 
 mod number;
 mod text;
+mod time;
 
-use arrow::array::{Array, ArrayRef, AsArray, StringArray};
+use arrow::array::{ArrayRef, AsArray, BinaryArray, StringArray};
 use arrow::compute::CastOptions;
-use arrow::datatypes::{DataType, TimeUnit};
+use arrow::datatypes::DataType;
 use chrono_tz::Tz;
 use datafusion_common::{Result as PlanResult, ScalarValue};
 use datafusion_expr::ColumnarValue;
 use std::sync::Arc;
 
-pub(super) use text::parse_timestamp_nanos;
+pub(super) use text::{is_literal_date, is_literal_timestamp, parse_timestamp};
+pub(super) use time::{instant_of, number_at, time_at};
 
 use super::eval::{Call, Kernel, Typed, fold};
 use super::functions::BindOptions;
-use super::types::{LOCAL_ZONE, Length, SqlType, is_integer, is_number, type_name};
+use super::types::{Bound, SqlType, is_integer, is_number, type_name};
 
 /// `CAST(typed AS to)`; when `lenient`, TRY_CAST.
 pub(super) fn cast(
@@ -27,11 +29,10 @@ pub(super) fn cast(
     lenient: bool,
     options: &BindOptions,
 ) -> Result<Typed, String> {
-    let bounded = to.length;
     let converted = convert(typed, &to.data_type, lenient, options)?;
-    Ok(match bounded {
-        None | Some(Length::AtMost(usize::MAX)) => converted,
-        Some(length) => fold(bound(converted, length)),
+    Ok(match to.bound {
+        None => converted,
+        Some(bound) => fold(bounded(converted, bound)),
     })
 }
 
@@ -72,19 +73,43 @@ type Converter = Box<dyn Fn(&ArrayRef) -> PlanResult<ArrayRef> + Send + Sync>;
 
 /// What converts `from` to `to`, and whether it may fail.
 fn converter(from: &DataType, to: &DataType, lenient: bool, zone: Tz) -> Option<(Converter, bool)> {
-    use DataType::{Binary, Boolean, Date32, Time32, Timestamp, Utf8};
+    use DataType::{
+        Binary, Boolean, Date32, Decimal128, Float32, Float64, Time32, Timestamp, Utf8,
+    };
     let plain: Converter = match (from, to) {
         (_, Utf8) => text::to_text(from, zone)?,
         (Utf8, Binary) => through_arrow(to.clone()),
         (Utf8, _) => return Some((text::of_text(to, lenient, zone)?, !lenient)),
+        (Float32 | Float64, Decimal128(..)) => {
+            return Some((number::between(from, to, lenient), !lenient));
+        }
+        (Boolean, Decimal128(..)) => {
+            both(through_arrow(DataType::Int8), number::between(&DataType::Int8, to, lenient))
+        }
         (Boolean, _) if is_number(to) => through_arrow(to.clone()),
         (_, Boolean) if is_integer(from) => through_arrow(to.clone()),
-        _ if is_number(from) && is_number(to) => number::between(from, to),
-        (Timestamp(_, None), Timestamp(unit, Some(_))) => to_utc(zone, *unit),
-        (Timestamp(_, Some(_)), Timestamp(unit, None)) => to_local(zone, Timestamp(*unit, None)),
-        (Timestamp(_, Some(_)), Date32 | Time32(_)) => to_local(zone, to.clone()),
-        (Date32, Timestamp(unit, Some(_))) => to_utc(zone, *unit),
-        (Timestamp(..), Timestamp(..) | Date32 | Time32(_)) | (Date32, Timestamp(_, None)) => {
+        _ if is_number(from) && is_number(to) => number::between(from, to, lenient),
+        (Timestamp(from_unit, of_zone), Timestamp(unit, _)) if from_unit != unit => {
+            let same_zone = Timestamp(*unit, of_zone.clone());
+            let rescaled = time::rescaled(*from_unit, same_zone.clone());
+            if same_zone == *to {
+                rescaled
+            } else {
+                both(rescaled, converter(&same_zone, to, lenient, zone)?.0)
+            }
+        }
+        (Timestamp(unit, None), Timestamp(_, Some(_))) => time::to_instant(zone, *unit, to.clone()),
+        (Timestamp(unit, Some(_)), Timestamp(_, None)) => time::to_reading(zone, *unit, to.clone()),
+        (Timestamp(unit, Some(_)), Date32 | Time32(_)) => {
+            let reading = Timestamp(*unit, None);
+            both(time::to_reading(zone, *unit, reading), through_arrow(to.clone()))
+        }
+        (Date32, Timestamp(unit, Some(_))) => {
+            let midnight = Timestamp(*unit, None);
+            both(through_arrow(midnight), time::to_instant(zone, *unit, to.clone()))
+        }
+        (Timestamp(unit, None), Date32) => time::to_date(*unit),
+        (Timestamp(..), Timestamp(..) | Time32(_)) | (Date32, Timestamp(_, None)) => {
             through_arrow(to.clone())
         }
         (DataType::List(from), DataType::List(element)) => {
@@ -117,56 +142,71 @@ fn through_arrow(to: DataType) -> Converter {
     })
 }
 
-/// A local time to the instant it names in the session's zone.
-fn to_utc(zone: Tz, unit: TimeUnit) -> Converter {
-    let session = DataType::Timestamp(unit, Some(zone.name().into()));
-    let utc = DataType::Timestamp(unit, Some(LOCAL_ZONE.into()));
-    let (into_session, into_utc) = (through_arrow(session), through_arrow(utc));
-    Box::new(move |array| into_utc(&into_session(array)?))
+/// One conversion behind another.
+fn both(first: Converter, second: Converter) -> Converter {
+    Box::new(move |array| second(&first(array)?))
 }
 
-/// An instant to the local time in the session's zone.
-fn to_local(zone: Tz, to: DataType) -> Converter {
-    let step = through_arrow(to);
-    Box::new(move |array| {
-        let DataType::Timestamp(unit, _) = array.data_type() else { return step(array) };
-        let session = DataType::Timestamp(*unit, Some(zone.name().into()));
-        let local = DataType::Timestamp(*unit, None);
-        // Relabelling keeps the instant; dropping the zone then gives its local reading.
-        let labelled = arrow::compute::cast(array, &session)?;
-        step(&arrow::compute::cast(&labelled, &local)?)
+/// Cuts, and pads for CHAR and BINARY.
+fn bounded(typed: Typed, bound: Bound) -> Typed {
+    let data_type = typed.data_type.clone();
+    let (name, kernel): (_, Kernel) = match bound {
+        Bound::CharactersAtMost(count) => {
+            (format!("VARCHAR({count})"), texts(move |text| cut(text, count).to_string()))
+        }
+        Bound::Characters(count) => {
+            (format!("CHAR({count})"), texts(move |text| padded(text, count)))
+        }
+        Bound::BytesAtMost(count) => (
+            format!("VARBINARY({count})"),
+            binaries(move |bytes| bytes[..bytes.len().min(count)].to_vec()),
+        ),
+        Bound::Bytes(count) => (
+            format!("BINARY({count})"),
+            binaries(move |bytes| {
+                let mut padded = bytes[..bytes.len().min(count)].to_vec();
+                padded.resize(count, 0);
+                padded
+            }),
+        ),
+        Bound::Digits(digits) => {
+            let name = if matches!(data_type, DataType::Time32(_)) { "TIME" } else { "TIMESTAMP" };
+            (format!("{name}({digits})"), time::cut_to(digits, data_type.clone()))
+        }
+    };
+    let name = format!("CAST({{}} AS {name})");
+    let call = Call::new(name, vec![typed.expr], data_type.clone(), kernel);
+    Typed::new(Arc::new(call), data_type)
+}
+
+fn texts(one: impl Fn(&str) -> String + Send + Sync + 'static) -> Kernel {
+    Arc::new(move |arguments, rows| {
+        let array = arguments[0].clone().into_array(rows)?;
+        let bounded: StringArray =
+            array.as_string::<i32>().iter().map(|value| value.map(&one)).collect();
+        Ok(Arc::new(bounded) as ArrayRef)
     })
 }
 
-/// Cuts, and pads for CHAR.
-fn bound(typed: Typed, length: Length) -> Typed {
-    let (count, pad, name) = match length {
-        Length::AtMost(count) => (count, false, format!("VARCHAR({count})")),
-        Length::Exactly(count) => (count, true, format!("CHAR({count})")),
-    };
-    let kernel = move |arguments: &[ColumnarValue], rows: usize| {
+fn binaries(one: impl Fn(&[u8]) -> Vec<u8> + Send + Sync + 'static) -> Kernel {
+    Arc::new(move |arguments, rows| {
         let array = arguments[0].clone().into_array(rows)?;
-        let bounded: StringArray = array
-            .as_string::<i32>()
-            .iter()
-            .map(|value| value.map(|value| bounded_text(value, count, pad)))
-            .collect();
+        let bounded: BinaryArray =
+            array.as_binary::<i32>().iter().map(|value| value.map(&one)).collect();
         Ok(Arc::new(bounded) as ArrayRef)
-    };
-    let call = Call::new(
-        format!("CAST({{}} AS {name})"),
-        vec![typed.expr],
-        DataType::Utf8,
-        Arc::new(kernel),
-    );
-    Typed::new(Arc::new(call), DataType::Utf8)
+    })
 }
 
-fn bounded_text(value: &str, count: usize, pad: bool) -> String {
-    let mut text: String = value.chars().take(count).collect();
-    if pad {
-        let missing = count - text.chars().count();
-        text.extend(std::iter::repeat_n(' ', missing));
+fn cut(text: &str, count: usize) -> &str {
+    match text.char_indices().nth(count) {
+        Some((end, _)) => &text[..end],
+        None => text,
     }
-    text
+}
+
+fn padded(text: &str, count: usize) -> String {
+    let mut padded = cut(text, count).to_string();
+    let missing = count - padded.chars().count();
+    padded.extend(std::iter::repeat_n(' ', missing));
+    padded
 }

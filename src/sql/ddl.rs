@@ -305,7 +305,7 @@ fn parse_simple_type(parser: &mut Parser) -> Result<SqlType, ParserError> {
         if zone.is_none() && !parser.parse_keywords(&plain) && parser.peek_keyword(Keyword::WITH) {
             return refuse(parser, "TIMESTAMP WITH TIME ZONE is not supported; use TIMESTAMP_LTZ");
         }
-        timestamp(precision, zone).map(SqlType::plain)
+        timestamp(precision, zone)
     } else {
         SqlType::of_ast(&parser.parse_data_type()?)
     };

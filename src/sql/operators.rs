@@ -4,13 +4,15 @@ use arrow::array::{Array, ArrayRef, AsArray, Decimal128Array};
 use arrow::datatypes::{DataType, Decimal128Type, TimeUnit, i256};
 use datafusion_common::{Result as PlanResult, ScalarValue, exec_datafusion_err};
 use datafusion_expr::{ColumnarValue, Operator};
-use datafusion_physical_expr::expressions::{BinaryExpr, NegativeExpr};
+use datafusion_physical_expr::expressions::BinaryExpr;
 use std::sync::Arc;
 
 use super::bind::comparable_literal;
 use super::cast::cast;
 use super::eval::{Call, Physical, Typed};
+use super::floats::{compare_floats, is_float};
 use super::functions::BindOptions;
+use super::integers::divide;
 use super::types::{
     SqlType, as_decimal, bounded_decimal, common_type, is_integer, is_number, type_name,
 };
@@ -44,10 +46,17 @@ pub(super) fn arithmetic(
             decimal_arithmetic(operator, (left, left_type), (right, right_type), options)
         }
         None => {
-            let common =
-                common_type(&left.data_type, &right.data_type).expect("numbers have a common type");
+            let common = common_number(&left, &right).expect("numbers have a common type");
             binary(operator, left, right, &common, common.clone(), options)
         }
+    }
+}
+
+/// The type in which an operator computes. Of FLOAT and DOUBLE it is the left one.
+fn common_number(left: &Typed, right: &Typed) -> Option<DataType> {
+    match is_float(&left.data_type) && is_float(&right.data_type) {
+        true => Some(left.data_type.clone()),
+        false => common_type(&left.data_type, &right.data_type),
     }
 }
 
@@ -75,6 +84,13 @@ fn binary(
     let to = SqlType::plain(operands.clone());
     let left = cast(left, &to, false, options)?.expr;
     let right = cast(right, &to, false, options)?.expr;
+    let divides = matches!(operator, Operator::Divide | Operator::Modulo);
+    if divides && is_integer(operands) {
+        return Ok(divide(operator, left, right, operands));
+    }
+    if result == DataType::Boolean && is_float(operands) && *left != *right {
+        return Ok(compare_floats(operator, left, right, operands));
+    }
     Ok(Typed::new(Arc::new(BinaryExpr::new(left, operator, right)), result))
 }
 
@@ -338,7 +354,7 @@ pub(super) fn compare(
     right: Typed,
     options: &BindOptions,
 ) -> Result<Typed, String> {
-    let common = common_type(&left.data_type, &right.data_type)
+    let common = common_number(&left, &right)
         .or_else(|| comparable_literal(&left.data_type, &right))
         .or_else(|| comparable_literal(&right.data_type, &left))
         .ok_or_else(|| {
@@ -355,10 +371,16 @@ pub(super) fn compare(
     binary(operator, left, right, &common, DataType::Boolean, options)
 }
 
-/// `-operand`.
+/// `-operand`; the smallest integer is its own, as in Java.
 pub(super) fn negate(operand: Typed) -> Result<Typed, String> {
     if !is_number(&operand.data_type) {
         return Err(format!("- takes a number, not {}", type_name(&operand.data_type)));
     }
-    Ok(Typed::new(Arc::new(NegativeExpr::new(operand.expr)), operand.data_type))
+    let kernel = |arguments: &[ColumnarValue], rows: usize| {
+        let array = arguments[0].clone().into_array(rows)?;
+        Ok(arrow::compute::kernels::numeric::neg_wrapping(&array)?)
+    };
+    let data_type = operand.data_type;
+    let call = Call::new("(- {})", vec![operand.expr], data_type.clone(), Arc::new(kernel));
+    Ok(Typed::new(Arc::new(call), data_type))
 }

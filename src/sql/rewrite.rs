@@ -7,11 +7,12 @@
 use sqlparser::ast::{
     CastKind, CeilFloorKind, DataType, DateTimeField, ExactNumberInfo, Expr, Function, FunctionArg,
     FunctionArgExpr, FunctionArgumentList, FunctionArguments, Ident, Interval, ObjectName, Query,
-    Select, SelectItem, Spanned, TableFactor, TrimWhereField, Value,
+    Select, SelectItem, Spanned, TableFactor, TrimWhereField, TypedString, Value,
 };
 use sqlparser::tokenizer::Span;
 use std::collections::HashSet;
 
+use super::cast::{is_literal_date, is_literal_timestamp};
 use super::error::{Checked, Fault};
 use super::interval::{IntervalLength, interval_length};
 use super::walk::{Visitor, walk_expr, walk_query};
@@ -134,6 +135,10 @@ fn rewritten(expr: &mut Expr) -> Checked<Option<Expr>> {
             _ => return Ok(None),
         },
         Expr::Interval(interval) => Expr::Interval(normal_interval(interval, span)?),
+        Expr::TypedString(literal) => {
+            type_literal(literal, span)?;
+            return Ok(None);
+        }
         Expr::Function(function) => {
             count_rows(function);
             return Ok(None);
@@ -221,6 +226,30 @@ fn double_literal(digits: &str, span: Span) -> Expr {
         data_type: DataType::Double(ExactNumberInfo::None),
         array: false,
         format: None,
+    }
+}
+
+/// DATE, TIME and TIMESTAMP literals have as many digits of a second as are written.
+fn type_literal(literal: &mut TypedString, span: Span) -> Checked<()> {
+    let Value::SingleQuotedString(written) = &literal.value.value else {
+        return Err(Fault::span(span, "a literal of a time is written DATE '2020-01-01'"));
+    };
+    let digits = written.rsplit_once('.').map_or(0, |(_, fraction)| fraction.trim_end().len());
+    let wrong = |form: &str| Fault::span(span, format!("'{written}' is not one; write {form}"));
+    match &mut literal.data_type {
+        DataType::Date if !is_literal_date(written) => Err(wrong("DATE '2020-01-01'")),
+        DataType::Time(precision @ None, _) => {
+            *precision = Some(u64::try_from(digits.min(3)).expect("at most 3"));
+            Ok(())
+        }
+        DataType::Timestamp(precision @ None, _) => {
+            if !is_literal_timestamp(written) {
+                return Err(wrong("TIMESTAMP '2020-01-01 10:00:00'"));
+            }
+            *precision = Some(u64::try_from(digits.min(9)).expect("at most 9"));
+            Ok(())
+        }
+        _ => Ok(()),
     }
 }
 

@@ -1,15 +1,22 @@
 //! Column types: Flink's names, Arrow's forms, and which of them convert without being asked.
 
 use arrow::datatypes::{DataType, Field, Fields, TimeUnit};
-use sqlparser::ast::{self, CharacterLength, ExactNumberInfo, TimezoneInfo};
+use sqlparser::ast::{self, BinaryLength, CharacterLength, ExactNumberInfo, TimezoneInfo};
 use std::collections::HashMap;
 use std::sync::Arc;
 
-/// Key of the field metadata that carries the bound of `CHAR(n)` and `VARCHAR(n)` into a cast.
-pub(super) const LENGTH_KEY: &str = "pelton.length";
+/// Key of the field metadata that carries a type's bound into a cast.
+pub(super) const BOUND_KEY: &str = "pelton.bound";
 
 /// Greatest precision of a DECIMAL.
 pub(super) const DECIMAL_PRECISION_MAX: u8 = 38;
+
+/// Greatest length of VARCHAR and VARBINARY, as in Flink.
+const LENGTH_MAX: usize = 2_147_483_647;
+
+/// Characters an expression may make of one text: 1 MiB, so that REPEAT cannot take the machine
+/// down.
+pub(super) const TEXT_CHARACTERS_MAX: usize = 1024 * 1024;
 
 /// TIMESTAMP_LTZ is kept in UTC.
 pub(super) const LOCAL_ZONE: &str = "UTC";
@@ -19,51 +26,74 @@ pub(super) const LOCAL_ZONE: &str = "UTC";
 pub(super) struct SqlType {
     /// Arrow's form.
     pub(super) data_type: DataType,
-    /// Bound of a character type.
-    pub(super) length: Option<Length>,
+    /// What Arrow's form does not say.
+    pub(super) bound: Option<Bound>,
 }
 
-/// What a cast to a character type does beyond making a string.
+/// What a cast does beyond making a value of Arrow's type.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub(super) enum Length {
+pub(super) enum Bound {
     /// `VARCHAR(n)`: cut.
-    AtMost(usize),
+    CharactersAtMost(usize),
     /// `CHAR(n)`: cut or padded with spaces.
-    Exactly(usize),
+    Characters(usize),
+    /// `VARBINARY(n)`: cut.
+    BytesAtMost(usize),
+    /// `BINARY(n)`: cut or padded with zeros.
+    Bytes(usize),
+    /// `TIMESTAMP(n)` and `TIME(n)`: so many digits of a second, fewer than Arrow keeps.
+    Digits(usize),
+}
+
+impl Bound {
+    /// As written behind the name of a type, with a letter that tells the kinds apart.
+    fn to_text(self) -> String {
+        match self {
+            Bound::CharactersAtMost(count) => format!("v{count}"),
+            Bound::Characters(count) => format!("c{count}"),
+            Bound::BytesAtMost(count) => format!("w{count}"),
+            Bound::Bytes(count) => format!("b{count}"),
+            Bound::Digits(count) => format!("d{count}"),
+        }
+    }
+
+    fn of_text(text: &str) -> Option<Bound> {
+        let kind = match text.get(..1)? {
+            "v" => Bound::CharactersAtMost,
+            "c" => Bound::Characters,
+            "w" => Bound::BytesAtMost,
+            "b" => Bound::Bytes,
+            _ => Bound::Digits,
+        };
+        text[1..].parse().ok().map(kind)
+    }
 }
 
 impl SqlType {
     /// A type without a bound.
     pub(super) fn plain(data_type: DataType) -> SqlType {
-        SqlType { data_type, length: None }
+        SqlType { data_type, bound: None }
     }
 
-    fn character(length: Length) -> SqlType {
-        SqlType { data_type: DataType::Utf8, length: Some(length) }
+    fn bounded(data_type: DataType, bound: Bound) -> SqlType {
+        SqlType { data_type, bound: Some(bound) }
     }
 
     /// The type as a field, so that it survives the planner.
     pub(super) fn to_field(&self) -> Field {
         let field = Field::new("", self.data_type.clone(), true);
-        match self.length {
+        match self.bound {
             None => field,
-            Some(length) => {
-                let text = match length {
-                    Length::AtMost(count) => format!("v{count}"),
-                    Length::Exactly(count) => format!("c{count}"),
-                };
-                field.with_metadata(HashMap::from([(LENGTH_KEY.to_string(), text)]))
+            Some(bound) => {
+                field.with_metadata(HashMap::from([(BOUND_KEY.to_string(), bound.to_text())]))
             }
         }
     }
 
     /// The inverse of [`SqlType::to_field`].
     pub(super) fn of_field(field: &Field) -> SqlType {
-        let length = field.metadata().get(LENGTH_KEY).and_then(|text| {
-            let count = text.get(1..)?.parse().ok()?;
-            Some(if text.starts_with('c') { Length::Exactly(count) } else { Length::AtMost(count) })
-        });
-        SqlType { data_type: field.data_type().clone(), length }
+        let bound = field.metadata().get(BOUND_KEY).and_then(|text| Bound::of_text(text));
+        SqlType { data_type: field.data_type().clone(), bound }
     }
 
     /// The type sqlparser read.
@@ -83,18 +113,33 @@ impl SqlType {
             Ast::Decimal(info) | Ast::Numeric(info) | Ast::Dec(info) => decimal(info)?,
             Ast::String(None) => DataType::Utf8,
             Ast::Char(length) | Ast::Character(length) => {
-                return Ok(SqlType::character(Length::Exactly(characters(length.as_ref(), 1)?)));
+                let count = padded_length("CHAR", characters(length.as_ref(), 1)?)?;
+                return Ok(SqlType::bounded(DataType::Utf8, Bound::Characters(count)));
             }
             Ast::Varchar(length) | Ast::CharacterVarying(length) | Ast::CharVarying(length) => {
-                return Ok(SqlType::character(Length::AtMost(characters(length.as_ref(), 1)?)));
+                // Without a length Flink cuts nothing here.
+                let bound = Bound::CharactersAtMost(characters(length.as_ref(), LENGTH_MAX)?);
+                return Ok(SqlType::bounded(DataType::Utf8, bound));
             }
-            Ast::Bytes(None) | Ast::Binary(_) | Ast::Varbinary(_) => DataType::Binary,
+            Ast::Bytes(None) => DataType::Binary,
+            Ast::Binary(length) => {
+                let count = padded_length("BINARY", bytes(length.unwrap_or(1))?)?;
+                return Ok(SqlType::bounded(DataType::Binary, Bound::Bytes(count)));
+            }
+            Ast::Varbinary(length) => {
+                let count = match length {
+                    None => 1,
+                    Some(BinaryLength::Max) => LENGTH_MAX,
+                    Some(BinaryLength::IntegerLength { length }) => bytes(*length)?,
+                };
+                return Ok(SqlType::bounded(DataType::Binary, Bound::BytesAtMost(count)));
+            }
             Ast::Date => DataType::Date32,
             Ast::Time(precision, TimezoneInfo::None | TimezoneInfo::WithoutTimeZone) => {
-                time(precision.unwrap_or(0))?
+                return time(precision.unwrap_or(0));
             }
             Ast::Timestamp(precision, TimezoneInfo::None | TimezoneInfo::WithoutTimeZone) => {
-                timestamp(precision.unwrap_or(6), None)?
+                return timestamp(precision.unwrap_or(6), None);
             }
             Ast::Array(ast::ArrayElemTypeDef::AngleBracket(element)) => {
                 list_of(SqlType::of_ast(element)?.data_type)
@@ -114,7 +159,7 @@ fn custom(name: &str, arguments: &[String]) -> Result<SqlType, String> {
             [text] => text.parse().map_err(|_| format!("{text} is not a precision"))?,
             _ => return Err("TIMESTAMP_LTZ takes one precision".into()),
         };
-        return Ok(SqlType::plain(timestamp(precision, Some(LOCAL_ZONE))?));
+        return timestamp(precision, Some(LOCAL_ZONE));
     }
     Err(unknown_type(name))
 }
@@ -145,21 +190,28 @@ fn unknown_type(given: &str) -> String {
 }
 
 /// `TIMESTAMP(precision)`: milliseconds up to 3, microseconds up to 6, else nanoseconds.
-pub(super) fn timestamp(precision: u64, zone: Option<&str>) -> Result<DataType, String> {
-    let unit = match precision {
-        0..=3 => TimeUnit::Millisecond,
-        4..=6 => TimeUnit::Microsecond,
-        7..=9 => TimeUnit::Nanosecond,
+pub(super) fn timestamp(precision: u64, zone: Option<&str>) -> Result<SqlType, String> {
+    let (unit, digits) = match precision {
+        0..=3 => (TimeUnit::Millisecond, 3),
+        4..=6 => (TimeUnit::Microsecond, 6),
+        7..=9 => (TimeUnit::Nanosecond, 9),
         _ => return Err(format!("a TIMESTAMP has a precision of 0 to 9, not {precision}")),
     };
-    Ok(DataType::Timestamp(unit, zone.map(Arc::from)))
+    Ok(with_digits(DataType::Timestamp(unit, zone.map(Arc::from)), precision, digits))
 }
 
-fn time(precision: u64) -> Result<DataType, String> {
+fn time(precision: u64) -> Result<SqlType, String> {
     match precision {
-        0..=3 => Ok(DataType::Time32(TimeUnit::Millisecond)),
+        0..=3 => Ok(with_digits(DataType::Time32(TimeUnit::Millisecond), precision, 3)),
         _ => Err(format!("TIME has a precision of 0 to 3 here, not {precision}")),
     }
+}
+
+/// `kept` are the digits that Arrow's type has.
+fn with_digits(data_type: DataType, precision: u64, kept: u64) -> SqlType {
+    let digits = usize::try_from(precision).expect("a precision has one digit");
+    let bound = (precision < kept).then_some(Bound::Digits(digits));
+    SqlType { data_type, bound }
 }
 
 fn decimal(info: &ExactNumberInfo) -> Result<DataType, String> {
@@ -181,11 +233,21 @@ fn decimal(info: &ExactNumberInfo) -> Result<DataType, String> {
 fn characters(length: Option<&CharacterLength>, default: usize) -> Result<usize, String> {
     match length {
         None => Ok(default),
-        Some(CharacterLength::Max) => Ok(usize::MAX),
-        Some(CharacterLength::IntegerLength { length, .. }) => usize::try_from(*length)
-            .ok()
-            .filter(|&count| count > 0)
-            .ok_or_else(|| format!("a length of {length} is not possible; it is at least 1")),
+        Some(CharacterLength::Max) => Ok(LENGTH_MAX),
+        Some(CharacterLength::IntegerLength { length, .. }) => bytes(*length),
+    }
+}
+
+fn bytes(length: u64) -> Result<usize, String> {
+    let count = usize::try_from(length).ok().filter(|count| (1..=LENGTH_MAX).contains(count));
+    count.ok_or_else(|| format!("a length of {length} is not possible; it is 1 to {LENGTH_MAX}"))
+}
+
+/// Values of such a type are as long as it says.
+fn padded_length(name: &str, count: usize) -> Result<usize, String> {
+    match count <= TEXT_CHARACTERS_MAX {
+        true => Ok(count),
+        false => Err(format!("{name}({count}): at most {TEXT_CHARACTERS_MAX} here")),
     }
 }
 
@@ -368,8 +430,15 @@ mod tests {
 
     #[test]
     fn bounds_survive_the_planner() {
-        for length in [None, Some(Length::AtMost(3)), Some(Length::Exactly(12))] {
-            let given = SqlType { data_type: DataType::Utf8, length };
+        let bounds = [
+            Bound::CharactersAtMost(3),
+            Bound::Characters(12),
+            Bound::BytesAtMost(3),
+            Bound::Bytes(12),
+            Bound::Digits(0),
+        ];
+        for bound in bounds.map(Some).into_iter().chain([None]) {
+            let given = SqlType { data_type: DataType::Utf8, bound };
             assert_eq!(SqlType::of_field(&given.to_field()), given);
         }
     }

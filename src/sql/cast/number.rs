@@ -6,13 +6,14 @@ use arrow::datatypes::{
     ArrowPrimitiveType, DataType, Decimal128Type, Float32Type, Float64Type, Int8Type, Int16Type,
     Int32Type, Int64Type,
 };
-use datafusion_common::Result as PlanResult;
+use datafusion_common::{Result as PlanResult, exec_datafusion_err};
 use std::sync::Arc;
 
 use super::Converter;
+use crate::sql::types::type_name;
 
 /// The conversion of one number type to another.
-pub(super) fn between(from: &DataType, to: &DataType) -> Converter {
+pub(super) fn between(from: &DataType, to: &DataType, lenient: bool) -> Converter {
     let from = from.clone();
     let to = to.clone();
     Box::new(move |array| match &from {
@@ -23,9 +24,9 @@ pub(super) fn between(from: &DataType, to: &DataType) -> Converter {
         DataType::Float32 => {
             let wide: ArrayRef =
                 Arc::new(array.as_primitive::<Float32Type>().unary::<_, Float64Type>(f64::from));
-            of_double(&wide, &to)
+            of_double(&wide, &to, lenient)
         }
-        DataType::Float64 => of_double(array, &to),
+        DataType::Float64 => of_double(array, &to, lenient),
         _ => of_decimal(array, &to),
     })
 }
@@ -49,7 +50,7 @@ where
 }
 
 #[expect(clippy::cast_possible_truncation, reason = "Java's casts saturate at int, then wrap")]
-fn of_double(array: &ArrayRef, to: &DataType) -> PlanResult<ArrayRef> {
+fn of_double(array: &ArrayRef, to: &DataType, lenient: bool) -> PlanResult<ArrayRef> {
     let values = array.as_primitive::<Float64Type>();
     Ok(match to {
         DataType::Int8 => Arc::new(values.unary::<_, Int8Type>(|value| value as i32 as i8)),
@@ -59,15 +60,37 @@ fn of_double(array: &ArrayRef, to: &DataType) -> PlanResult<ArrayRef> {
         DataType::Float32 => Arc::new(values.unary::<_, Float32Type>(|value| value as f32)),
         DataType::Float64 => Arc::clone(array),
         _ => {
-            let (precision, scale) = parts(to);
-            let limit = 10_f64.powi(i32::from(precision));
-            let unscaled = values.iter().map(|value| {
-                let scaled = (value? * 10_f64.powi(i32::from(scale))).round();
-                (scaled.abs() < limit).then_some(scaled as i128)
-            });
-            finish(unscaled.collect(), to)?
+            let mut unscaled = Decimal128Array::builder(values.len());
+            for value in values {
+                if let Some(value) = value.filter(|value| !value.is_finite())
+                    && !lenient
+                {
+                    return Err(exec_datafusion_err!("{value} is not a {}", type_name(to)));
+                }
+                unscaled.append_option(value.and_then(|value| decimal_of(value, to)));
+            }
+            finish(unscaled.finish(), to)?
         }
     })
+}
+
+/// The shortest decimal text of `value`, rounded half up, as Java's `BigDecimal.valueOf` reads it.
+fn decimal_of(value: f64, to: &DataType) -> Option<i128> {
+    let (precision, scale) = parts(to);
+    let text = format!("{value:e}");
+    let (mantissa, exponent) = text.split_once('e')?;
+    let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
+    let digits: i128 = format!("{whole}{fraction}").parse().ok()?;
+    let from = i32::try_from(fraction.len()).ok()? - exponent.parse::<i32>().ok()?;
+    // A double has at most 17 digits: so far behind the last one kept there is nothing to round.
+    if from - i32::from(scale) > 20 {
+        return Some(0);
+    }
+    // And so far before the first one there is no room.
+    if from < -60 {
+        return (digits == 0).then_some(0);
+    }
+    fit_decimal(digits, i8::try_from(from).ok()?, precision, scale)
 }
 
 #[expect(clippy::cast_possible_truncation, reason = "Java's narrowing casts wrap")]

@@ -5,7 +5,7 @@ use arrow::datatypes::{
     ArrowPrimitiveType, DataType, Date32Type, Decimal128Type, Float32Type, Float64Type, Int8Type,
     Int16Type, Int32Type, Int64Type, Time32MillisecondType, TimeUnit,
 };
-use chrono::{DateTime, Datelike, NaiveDate, NaiveDateTime, NaiveTime, TimeZone, Timelike};
+use chrono::{Datelike, NaiveDate, NaiveDateTime, NaiveTime, TimeZone, Timelike};
 use chrono_tz::Tz;
 use datafusion_common::{Result as PlanResult, exec_datafusion_err};
 use std::fmt::{LowerExp, Write};
@@ -13,6 +13,7 @@ use std::sync::Arc;
 
 use super::Converter;
 use super::number::{finish, fit_decimal, parts};
+use super::time::{instant_of, number_at, time_at};
 use crate::sql::types::{precision_of, type_name};
 
 /// What writes `from` as STRING; `None` for types without a text form.
@@ -148,7 +149,8 @@ fn timestamps_to_text(array: &ArrayRef, unit: TimeUnit, zone: Option<Tz>) -> Pla
 
 /// `2020-01-01 00:00:00.100`: as many digits as the type has, in `zone` if it is an instant.
 fn timestamp_text(number: i64, unit: TimeUnit, zone: Option<Tz>) -> Option<String> {
-    let time = local_time(number, unit, zone)?;
+    let utc = time_at(number, unit)?;
+    let time = zone.map_or(utc, |zone| zone.from_utc_datetime(&utc).naive_local());
     let digits = usize::from(precision_of(unit));
     let mut text = time.format("%Y-%m-%d %H:%M:%S").to_string();
     if digits > 0 {
@@ -159,26 +161,12 @@ fn timestamp_text(number: i64, unit: TimeUnit, zone: Option<Tz>) -> Option<Strin
     Some(text)
 }
 
-/// The reading of a timestamp on the wall.
-fn local_time(number: i64, unit: TimeUnit, zone: Option<Tz>) -> Option<NaiveDateTime> {
-    let utc = match unit {
-        TimeUnit::Second => DateTime::from_timestamp(number, 0)?,
-        TimeUnit::Millisecond => DateTime::from_timestamp_millis(number)?,
-        TimeUnit::Microsecond => DateTime::from_timestamp_micros(number)?,
-        TimeUnit::Nanosecond => DateTime::from_timestamp_nanos(number),
-    };
-    Some(match zone {
-        None => utc.naive_utc(),
-        Some(zone) => utc.with_timezone(&zone).naive_local(),
-    })
-}
-
 /// What reads STRING as `to`; bad text is NULL when `lenient`, else an error.
 pub(super) fn of_text(to: &DataType, lenient: bool, zone: Tz) -> Option<Converter> {
     Some(match to {
         DataType::Boolean => Box::new(move |array| {
             let values: arrow::array::BooleanArray =
-                read(array, lenient, "BOOLEAN", parse_boolean)?.into_iter().collect();
+                read_untrimmed(array, lenient, "BOOLEAN", parse_boolean)?.into_iter().collect();
             Ok(Arc::new(values) as ArrayRef)
         }),
         DataType::Int8 => integers::<Int8Type>(to, lenient),
@@ -197,14 +185,13 @@ pub(super) fn of_text(to: &DataType, lenient: bool, zone: Tz) -> Option<Converte
                 let name = type_name(&to);
                 let values = read(array, lenient, &name, |text| {
                     let (unscaled, from) = parse_decimal(text)?;
-                    // Too many digits is NULL, not an error.
-                    Some(fit_decimal(unscaled, from, precision, scale))
+                    fit_decimal(unscaled, from, precision, scale)
                 })?;
-                finish(values.into_iter().map(Option::flatten).collect(), &to)
+                finish(values.into_iter().collect(), &to)
             })
         }
         DataType::Date32 => reading::<Date32Type>(to, lenient, |text| {
-            parse_timestamp(text).map(|time| Date32Type::from_naive_date(time.date()))
+            parse_date(text).map(Date32Type::from_naive_date)
         }),
         DataType::Time32(_) => reading::<Time32MillisecondType>(to, lenient, |text| {
             let time = parse_time(text)?;
@@ -217,7 +204,12 @@ pub(super) fn of_text(to: &DataType, lenient: bool, zone: Tz) -> Option<Converte
             Box::new(move |array| {
                 let name = type_name(&to);
                 let values = read(array, lenient, &name, |text| {
-                    of_local_time(parse_timestamp(text)?, unit, zone)
+                    let local = parse_timestamp(text)?;
+                    let utc = match zone {
+                        None => local,
+                        Some(zone) => instant_of(local, zone)?.naive_utc(),
+                    };
+                    number_at(utc, unit)
                 })?;
                 let numbers: arrow::array::Int64Array = values.into_iter().collect();
                 Ok(arrow::compute::cast(&numbers, &to)?)
@@ -227,8 +219,18 @@ pub(super) fn of_text(to: &DataType, lenient: bool, zone: Tz) -> Option<Converte
     })
 }
 
-/// Each text parsed; one that cannot be is an error naming it, or NULL when `lenient`.
+/// Each text parsed without the spaces around it.
 fn read<T>(
+    array: &ArrayRef,
+    lenient: bool,
+    name: &str,
+    parse: impl Fn(&str) -> Option<T>,
+) -> PlanResult<Vec<Option<T>>> {
+    read_untrimmed(array, lenient, name, |text| parse(text.trim()))
+}
+
+/// Each text parsed; one that cannot be is an error naming it, or NULL when `lenient`.
+fn read_untrimmed<T>(
     array: &ArrayRef,
     lenient: bool,
     name: &str,
@@ -239,7 +241,7 @@ fn read<T>(
         .iter()
         .map(|text| match text {
             None => Ok(None),
-            Some(text) => match parse(text.trim()) {
+            Some(text) => match parse(text) {
                 None if !lenient => Err(exec_datafusion_err!("'{text}' is not a {name}")),
                 parsed => Ok(parsed),
             },
@@ -271,8 +273,14 @@ fn parse_integer(text: &str) -> Option<i64> {
     let (whole, fraction) = text.split_once('.').unwrap_or((text, "0"));
     let fraction_valid = fraction.bytes().all(|byte| byte.is_ascii_digit());
     let digits = whole.strip_prefix(['+', '-']).unwrap_or(whole);
-    let valid = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
-    if valid && fraction_valid { whole.parse().ok() } else { None }
+    if !fraction_valid || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+        return None;
+    }
+    match (digits, fraction) {
+        ("", "") => None,
+        ("", _) => text.contains('.').then_some(0),
+        _ => whole.parse().ok(),
+    }
 }
 
 fn parse_double(text: &str) -> Option<f64> {
@@ -320,26 +328,54 @@ fn parse_decimal(text: &str) -> Option<(i128, i8)> {
     Some((if negative { -unscaled } else { unscaled }, i8::try_from(scale).ok()?))
 }
 
-/// `2020-01-01`, with a time behind a space or `T`, with up to nine digits of fraction.
-fn parse_timestamp(text: &str) -> Option<NaiveDateTime> {
-    let (written, time) = match text.split_once([' ', 'T']) {
-        Some((written, time)) => (written, parse_time(time.trim_end_matches('Z'))?),
+/// `2020-01-01`, with a time behind a space, which has seconds and up to nine digits of fraction.
+/// A day that a month does not have is its last, as Flink decides.
+pub(in crate::sql) fn parse_timestamp(text: &str) -> Option<NaiveDateTime> {
+    let text = text.trim();
+    let (written, time) = match text.split_once(' ') {
+        Some((written, time)) if time.split(':').count() == 3 => (written, parse_time(time)?),
+        Some(_) => return None,
         None => (text, NaiveTime::MIN),
     };
     let mut parts = written.split('-');
-    let year = parts.next().filter(|year| year.len() == 4)?.parse().ok()?;
-    let mut part = || match parts.next() {
-        None => Some(1),
-        Some(part) if (1..=2).contains(&part.len()) => part.parse().ok(),
-        Some(_) => None,
-    };
-    let date = NaiveDate::from_ymd_opt(year, part()?, part()?)?;
-    (date.year() == year && parts.next().is_none()).then(|| date.and_time(time))
+    let year = number(parts.next().filter(|year| year.len() == 4)?)?;
+    let mut part = || parts.next().filter(|part| part.len() <= 2).and_then(number);
+    let (month, day) = (part()?, part()?);
+    if parts.next().is_some() || !(1..=31).contains(&day) {
+        return None;
+    }
+    let first = NaiveDate::from_ymd_opt(i32::try_from(year).ok()?, month, 1)?;
+    let days = u32::from(first.num_days_in_month());
+    Some(first.with_day(day.min(days))?.and_time(time))
 }
 
-/// Nanoseconds since the epoch of a text in Flink's default form, read as UTC.
-pub(in crate::sql) fn parse_timestamp_nanos(text: &str) -> Option<i64> {
-    parse_timestamp(text.trim())?.and_utc().timestamp_nanos_opt()
+/// `2020`, `2020-01` or `2020-01-01`; what follows a space is not read.
+fn parse_date(text: &str) -> Option<NaiveDate> {
+    let written = text.split(' ').next().unwrap_or_default();
+    let mut parts = written.split('-');
+    let year = i32::try_from(number(parts.next()?)?).ok()?;
+    let month = parts.next().map_or(Some(1), number)?;
+    let day = parts.next().map_or(Some(1), number)?;
+    let date = NaiveDate::from_ymd_opt(year, month, day)?;
+    (year <= 9999 && parts.next().is_none()).then_some(date)
+}
+
+/// True for a day there is.
+pub(in crate::sql) fn is_literal_date(text: &str) -> bool {
+    text.split('-').count() == 3 && !text.contains(' ') && parse_date(text).is_some()
+}
+
+/// True for a time on a day there is.
+pub(in crate::sql) fn is_literal_timestamp(text: &str) -> bool {
+    let text = text.trim();
+    let date = text.split(' ').next().unwrap_or_default();
+    is_literal_date(date) && parse_timestamp(text).is_some()
+}
+
+/// Digits and nothing else.
+fn number(text: &str) -> Option<u32> {
+    let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    if digits { text.parse().ok() } else { None }
 }
 
 fn parse_time(text: &str) -> Option<NaiveTime> {
@@ -355,19 +391,6 @@ fn parse_time(text: &str) -> Option<NaiveTime> {
         Some(part) if (1..=2).contains(&part.len()) => part.parse::<u32>().ok(),
         _ => None,
     };
-    let (hour, minute, second) = (part(true)?, part(true)?, part(false)?);
+    let (hour, minute, second) = (part(true)?, part(false)?, part(false)?);
     NaiveTime::from_hms_nano_opt(hour, minute, second, nanos)
-}
-
-fn of_local_time(time: NaiveDateTime, unit: TimeUnit, zone: Option<Tz>) -> Option<i64> {
-    let utc = match zone {
-        None => time.and_utc(),
-        Some(zone) => zone.from_local_datetime(&time).earliest()?.to_utc(),
-    };
-    match unit {
-        TimeUnit::Second => Some(utc.timestamp()),
-        TimeUnit::Millisecond => Some(utc.timestamp_millis()),
-        TimeUnit::Microsecond => Some(utc.timestamp_micros()),
-        TimeUnit::Nanosecond => utc.timestamp_nanos_opt(),
-    }
 }

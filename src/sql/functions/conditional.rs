@@ -157,8 +157,8 @@ fn field(arguments: Vec<Typed>, _: &BindOptions) -> Bound {
     let mut names = arguments.into_iter();
     let mut current = names.next().expect("the registry counted two");
     for name in names {
-        let name = name.literal_text().expect("the planner gives field names").to_string();
-        current = one_field(current, &name)?;
+        let name = name.literal_text().ok_or("a field of a ROW is written row.field")?;
+        current = one_field(current, name)?;
     }
     Ok(current)
 }

@@ -29,7 +29,11 @@ pub(in crate::sql) fn bind_like(
                 Some(())
             });
             let written = string_argument(&both, 1).map_err(in_words)?;
-            text_call("LIKE_PATTERN", vec![written], kernel).expr
+            let name = match escape {
+                None => "LIKE_PATTERN".to_string(),
+                Some(escape) => format!("LIKE_PATTERN({{}} ESCAPE '{escape}')"),
+            };
+            text_call(&name, vec![written], kernel).expr
         }
     };
     let like = LikeExpr::new(negated, false, searched, normal);

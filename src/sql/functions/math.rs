@@ -245,13 +245,17 @@ fn round_double(value: f64, digits: i64) -> f64 {
         return value;
     }
     let places = i32::try_from(digits.max(-400)).expect("clamped above");
-    shifted(shifted(value, places).round(), -places)
+    match shifted(value, places) {
+        scaled if scaled.is_finite() => shifted(scaled.round(), -places),
+        _ => value,
+    }
 }
 
 /// `value × 10^places`, by its decimal text.
 fn shifted(value: f64, places: i32) -> f64 {
     let text = format!("{value:e}");
-    let (mantissa, exponent) = text.split_once('e').expect("LowerExp writes an exponent");
+    // Beyond the largest DOUBLE there is no exponent.
+    let Some((mantissa, exponent)) = text.split_once('e') else { return value };
     let exponent: i32 = exponent.parse().expect("LowerExp writes a number");
     format!("{mantissa}e{}", exponent + places).parse().unwrap_or(value)
 }

@@ -46,6 +46,22 @@ impl DatePattern {
         Ok(DatePattern { pieces })
     }
 
+    /// The same, of a pattern that is read: days of the week and of the year are only written.
+    ///
+    /// # Errors
+    /// Names the letter that is not supported.
+    pub(super) fn parse_for_reading(text: &str) -> Result<DatePattern, String> {
+        let pattern = DatePattern::parse(text)?;
+        let written_only = pattern.pieces.iter().find_map(|piece| match piece {
+            Piece::Field(letter @ ('E' | 'D'), _) => Some(letter),
+            _ => None,
+        });
+        match written_only {
+            Some(letter) => Err(format!("`{letter}` in the pattern '{text}' cannot be read")),
+            None => Ok(pattern),
+        }
+    }
+
     /// Appends `time`.
     pub(super) fn write(&self, time: &NaiveDateTime, out: &mut String) {
         for piece in &self.pieces {
@@ -56,8 +72,19 @@ impl DatePattern {
         }
     }
 
-    /// Reads a time; `None` when the text is not of this pattern.
+    /// Reads a time as Java's `DateTimeFormatter` does: a letter that stands alone takes any number
+    /// of digits, others as many as they are; `None` when the text is not of this pattern.
     pub(super) fn read(&self, text: &str) -> Option<NaiveDateTime> {
+        let (parts, rest) = self.read_parts(text, true)?;
+        if rest.is_empty() { parts.finish() } else { None }
+    }
+
+    /// Reads a time as Java's `SimpleDateFormat` does: any number of digits, anything behind.
+    pub(super) fn read_lenient(&self, text: &str) -> Option<NaiveDateTime> {
+        self.read_parts(text, false)?.0.finish()
+    }
+
+    fn read_parts<'a>(&self, text: &'a str, strict: bool) -> Option<(Parts, &'a str)> {
         let mut rest = text;
         let mut parts = Parts::default();
         for (index, piece) in self.pieces.iter().enumerate() {
@@ -66,11 +93,12 @@ impl DatePattern {
                 Piece::Field(letter, count) => {
                     let next_is_digits =
                         matches!(self.pieces.get(index + 1), Some(Piece::Field(..)));
-                    rest = parts.read(*letter, *count, next_is_digits, rest)?;
+                    let exact = next_is_digits || (strict && *count > 1);
+                    rest = parts.read(*letter, *count, exact, rest)?;
                 }
             }
         }
-        if rest.is_empty() { parts.finish() } else { None }
+        Some((parts, rest))
     }
 }
 
@@ -182,16 +210,18 @@ impl Parts {
 
     fn set(&mut self, letter: char, count: usize, digits: &str) -> Option<()> {
         let number: u32 = digits.parse().ok()?;
+        let within = |first: u32, last: u32| (first..=last).contains(&number).then_some(number);
         match letter {
             'y' | 'u' => {
                 let year = i32::try_from(number).ok()?;
-                self.year = Some(if count == 2 { 2000 + year } else { year });
+                self.year = Some(if count == 2 && digits.len() == 2 { 2000 + year } else { year });
             }
-            'M' => self.month = Some(number),
-            'd' => self.day = Some(number),
-            'H' => self.hour = number,
-            'k' => self.hour = number % 24,
-            'h' | 'K' => self.hour = number % 12,
+            'M' => self.month = Some(within(1, 12)?),
+            'd' => self.day = Some(within(1, 31)?),
+            'H' => self.hour = within(0, 23)?,
+            'k' => self.hour = within(1, 24)? % 24,
+            'h' => self.hour = within(1, 12)? % 12,
+            'K' => self.hour = within(0, 11)?,
             'm' => self.minute = number,
             's' => self.second = number,
             'S' => self.nanos = format!("{digits:0<9}").parse().ok()?,
@@ -200,12 +230,12 @@ impl Parts {
         Some(())
     }
 
+    /// A day that the month does not have is its last, as in Java.
     fn finish(self) -> Option<NaiveDateTime> {
-        let date = NaiveDate::from_ymd_opt(
-            self.year.unwrap_or(1970),
-            self.month.unwrap_or(1),
-            self.day.unwrap_or(1),
-        )?;
+        let (year, month) = (self.year.unwrap_or(1970), self.month.unwrap_or(1));
+        let first = NaiveDate::from_ymd_opt(year, month, 1)?;
+        let days = u32::from(first.num_days_in_month());
+        let date = first.with_day(self.day.unwrap_or(1).min(days))?;
         let hour = if self.afternoon == Some(true) { self.hour % 12 + 12 } else { self.hour };
         date.and_hms_nano_opt(hour, self.minute, self.second, self.nanos)
     }
@@ -250,8 +280,12 @@ mod tests {
             }
         }
         let pattern = DatePattern::parse("yyyy-MM-dd").unwrap();
-        for wrong in ["", "2020", "2020-13-01", "2020-01-01x", "x"] {
+        for wrong in ["", "2020", "2020-13-01", "2020-01-01x", "x", "2020-1-01", "20200-01-01"] {
             assert_eq!(pattern.read(wrong), None, "{wrong}");
         }
+        let read = |text: &str| pattern.read_lenient(text).map(|time| time.date().to_string());
+        assert_eq!(read("2020-1-1 and more").as_deref(), Some("2020-01-01"));
+        assert_eq!(read("2020-02-31").as_deref(), Some("2020-02-29"));
+        assert!(DatePattern::parse_for_reading("D yyyy").is_err());
     }
 }

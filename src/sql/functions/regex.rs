@@ -3,7 +3,7 @@
 
 use arrow::array::{ArrayRef, BooleanArray};
 use arrow::datatypes::DataType;
-use regex::{Captures, Regex};
+use regex::Regex;
 use std::sync::Arc;
 
 use super::super::eval::{Kernel, Physical, Typed};
@@ -54,11 +54,38 @@ impl Pattern {
 }
 
 fn compile(text: &str) -> Result<Regex, String> {
-    Regex::new(text).map_err(|error| {
+    Regex::new(&with_ascii_classes(text)).map_err(|error| {
         let reason = error.to_string();
         let reason = reason.lines().last().unwrap_or_default().trim_start_matches("error: ");
         format!("the pattern '{text}' is not supported: {reason}")
     })
+}
+
+/// `\d`, `\w`, `\s` and `\b` mean ASCII in Java. Classes nest in Rust's syntax, so that the same text stands
+/// for them inside and outside of brackets.
+fn with_ascii_classes(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut characters = text.chars();
+    while let Some(character) = characters.next() {
+        if character != '\\' {
+            out.push(character);
+            continue;
+        }
+        match characters.next() {
+            Some('d') => out.push_str("[0-9]"),
+            Some('D') => out.push_str("[^0-9]"),
+            Some('w') => out.push_str("[a-zA-Z0-9_]"),
+            Some('W') => out.push_str("[^a-zA-Z0-9_]"),
+            Some('s') => out.push_str(r"[\x20\t\n\x0B\f\r]"),
+            Some('S') => out.push_str(r"[^\x20\t\n\x0B\f\r]"),
+            Some('b') => out.push_str(r"(?-u:\b)"),
+            other => {
+                out.push('\\');
+                out.extend(other);
+            }
+        }
+    }
+    out
 }
 
 fn texts(arguments: &[Typed], count: usize) -> Result<Vec<Physical>, String> {
@@ -73,7 +100,9 @@ fn regexp(arguments: Vec<Typed>, _: &BindOptions) -> Bound {
         let matched: BooleanArray = (0..rows)
             .map(|row| {
                 let (text, written) = (texts.get(row)?, patterns.get(row)?);
-                Some(pattern.get(written, &mut last)?.is_match(text))
+                // An empty pattern matches nothing, as Flink decides.
+                let regex = pattern.get(written, &mut last).filter(|_| !written.is_empty());
+                Some(regex.is_some_and(|regex| regex.is_match(text)))
             })
             .collect();
         Ok(Arc::new(matched) as ArrayRef)
@@ -116,7 +145,7 @@ fn regexp_extract(arguments: Vec<Typed>, options: &BindOptions) -> Bound {
     Ok(text_call("REGEXP_EXTRACT", expressions, kernel))
 }
 
-/// Every match; `$1` in the replacement is a group, `\$` a dollar.
+/// Every match; the replacement is taken as it is, without groups.
 fn regexp_replace(arguments: Vec<Typed>, _: &BindOptions) -> Bound {
     let pattern = Pattern::of(&arguments[1])?;
     let expressions = texts(&arguments, 3)?;
@@ -129,44 +158,14 @@ fn regexp_replace(arguments: Vec<Typed>, _: &BindOptions) -> Bound {
             let replacement = replacements.get(row)?;
             let regex = pattern.get(written, &mut last)?;
             let mut end = 0;
-            for captures in regex.captures_iter(text) {
-                let whole = captures.get(0)?;
-                out.push_str(&text[end..whole.start()]);
-                expand(&captures, replacement, out);
-                end = whole.end();
+            for found in regex.find_iter(text) {
+                out.push_str(&text[end..found.start()]);
+                out.push_str(replacement);
+                end = found.end();
             }
             out.push_str(&text[end..]);
             Some(())
         })
     });
     Ok(text_call("REGEXP_REPLACE", expressions, kernel))
-}
-
-/// Java's replacement syntax: `$n` takes as many digits as name a group.
-fn expand(captures: &Captures, replacement: &str, out: &mut String) {
-    let mut characters = replacement.chars().peekable();
-    while let Some(character) = characters.next() {
-        match character {
-            '\\' => out.extend(characters.next()),
-            '$' => {
-                let mut group = None;
-                while let Some(digit) = characters.peek().and_then(|next| next.to_digit(10)) {
-                    let digit = usize::try_from(digit).unwrap_or_default();
-                    let longer = group.unwrap_or(0) * 10 + digit;
-                    if group.is_some() && longer >= captures.len() {
-                        break;
-                    }
-                    group = Some(longer);
-                    characters.next();
-                }
-                match group {
-                    Some(group) => {
-                        out.push_str(captures.get(group).map_or("", |found| found.as_str()))
-                    }
-                    None => out.push('$'),
-                }
-            }
-            other => out.push(other),
-        }
-    }
 }

@@ -3,11 +3,11 @@
 use arrow::array::{ArrayBuilder, ArrayRef, ListArray, StringBuilder};
 use arrow::buffer::{NullBuffer, OffsetBuffer};
 use arrow::datatypes::{DataType, Field, Int32Type};
-use datafusion_common::ScalarValue;
+use datafusion_common::{Result as PlanResult, ScalarValue, exec_datafusion_err};
 use std::sync::Arc;
 
-use super::super::eval::{Kernel, Physical, Typed};
-use super::super::types::list_of;
+use super::super::eval::{Call, Kernel, Physical, Typed};
+use super::super::types::{TEXT_CHARACTERS_MAX, list_of};
 use super::kernel::{
     Integers, Strings, build_numbers, build_text, call, integer_argument, map_text,
     string_argument, text_call,
@@ -248,13 +248,14 @@ fn replace(arguments: Vec<Typed>, _: &BindOptions) -> Bound {
             (Strings::of(&values[0]), Strings::of(&values[1]), Strings::of(&values[2]));
         build_text(rows, 0, |row, out| {
             let (text, from, to) = (texts.get(row)?, from.get(row)?, to.get(row)?);
-            let mut rest = text;
-            while let Some(found) = (!from.is_empty()).then(|| rest.find(from)).flatten() {
-                out.push_str(&rest[..found]);
+            // An empty text is before, between and behind all characters, as in Java.
+            let mut end = 0;
+            for (start, found) in text.match_indices(from) {
+                out.push_str(&text[end..start]);
                 out.push_str(to);
-                rest = &rest[found + from.len()..];
+                end = start + found.len();
             }
-            out.push_str(rest);
+            out.push_str(&text[end..]);
             Some(())
         })
     });
@@ -269,25 +270,49 @@ fn reverse(arguments: Vec<Typed>, _: &BindOptions) -> Bound {
     Ok(text_call("REVERSE", all_strings(&arguments)?, kernel))
 }
 
-/// Characters a function may make of one text: 1 MiB, so that REPEAT cannot take the machine down.
-const TEXT_CHARACTERS_MAX: usize = 1024 * 1024;
-
 fn repeat(arguments: Vec<Typed>, options: &BindOptions) -> Bound {
     let expressions =
         vec![string_argument(&arguments, 0)?, integer_argument(&arguments, 1, options)?];
     let kernel: Kernel = Arc::new(|values, rows| {
         let (texts, counts) = (Strings::of(&values[0]), Integers::of(&values[1])?);
-        build_text(rows, 0, |row, out| {
-            let (text, count) = (texts.get(row)?, counts.get(row)?.max(0));
-            let count = usize::try_from(count).ok()?;
+        build_bounded_text("REPEAT", rows, |row, out| {
+            let (Some(text), Some(count)) = (texts.get(row), counts.get(row)) else {
+                return Some(None);
+            };
+            let count = usize::try_from(count.max(0)).ok()?;
             if text.len().checked_mul(count)? > TEXT_CHARACTERS_MAX {
                 return None;
             }
             out.extend(std::iter::repeat_n(text, count));
-            Some(())
+            Some(Some(()))
         })
     });
-    Ok(text_call("REPEAT", expressions, kernel))
+    Ok(fallible_text_call("REPEAT", expressions, kernel))
+}
+
+/// [`build_text`] where `one` says `None` for a text that would be too long: the rows fail.
+fn build_bounded_text(
+    name: &str,
+    rows: usize,
+    mut one: impl FnMut(usize, &mut String) -> Option<Option<()>>,
+) -> PlanResult<ArrayRef> {
+    let mut too_long = false;
+    let built = build_text(rows, 0, |row, out| {
+        let made = one(row, out);
+        too_long |= made.is_none();
+        made.flatten()
+    })?;
+    if too_long {
+        return Err(exec_datafusion_err!(
+            "{name} would make more than {TEXT_CHARACTERS_MAX} bytes"
+        ));
+    }
+    Ok(built)
+}
+
+fn fallible_text_call(name: &str, arguments: Vec<Physical>, kernel: Kernel) -> Typed {
+    let call = Call::new(name, arguments, DataType::Utf8, kernel).fallible();
+    Typed::new(Arc::new(call), DataType::Utf8)
 }
 
 fn lpad(arguments: Vec<Typed>, options: &BindOptions) -> Bound {
@@ -298,8 +323,8 @@ fn rpad(arguments: Vec<Typed>, options: &BindOptions) -> Bound {
     padded("RPAD", &arguments, options, false)
 }
 
-/// A negative length, or nothing to pad with where padding is needed, gives NULL.
-fn padded(name: &str, arguments: &[Typed], options: &BindOptions, before: bool) -> Bound {
+/// A negative length, or nothing to pad with, gives NULL.
+fn padded(name: &'static str, arguments: &[Typed], options: &BindOptions, before: bool) -> Bound {
     let expressions = vec![
         string_argument(arguments, 0)?,
         integer_argument(arguments, 1, options)?,
@@ -308,13 +333,16 @@ fn padded(name: &str, arguments: &[Typed], options: &BindOptions, before: bool) 
     let kernel: Kernel = Arc::new(move |values, rows| {
         let (texts, pads) = (Strings::of(&values[0]), Strings::of(&values[2]));
         let lengths = Integers::of(&values[1])?;
-        build_text(rows, 0, |row, out| {
-            let (text, pad) = (texts.get(row)?, pads.get(row)?);
-            let length = usize::try_from(lengths.get(row)?).ok()?;
-            let count = text.chars().count();
-            if length > TEXT_CHARACTERS_MAX || (pad.is_empty() && count < length) {
+        build_bounded_text(name, rows, |row, out| {
+            let length = lengths.get(row).and_then(|length| usize::try_from(length).ok());
+            let pad = pads.get(row).filter(|pad| !pad.is_empty());
+            let (Some(text), Some(pad), Some(length)) = (texts.get(row), pad, length) else {
+                return Some(None);
+            };
+            if length > TEXT_CHARACTERS_MAX {
                 return None;
             }
+            let count = text.chars().count();
             let fill = pad.chars().cycle().take(length.saturating_sub(count));
             if before {
                 out.extend(fill);
@@ -323,10 +351,10 @@ fn padded(name: &str, arguments: &[Typed], options: &BindOptions, before: bool) 
                 out.push_str(&text[..byte_of(text, length)]);
                 out.extend(fill);
             }
-            Some(())
+            Some(Some(()))
         })
     });
-    Ok(text_call(name, expressions, kernel))
+    Ok(fallible_text_call(name, expressions, kernel))
 }
 
 /// Position of the first text in the second, from 1; 0 when it is not there.
@@ -370,7 +398,9 @@ fn split(arguments: Vec<Typed>, _: &BindOptions) -> Bound {
 }
 
 fn for_each_part(text: &str, delimiter: &str, mut take: impl FnMut(&str)) {
-    if delimiter.is_empty() {
+    if text.is_empty() {
+        // No parts, as Flink decides.
+    } else if delimiter.is_empty() {
         let mut buffer = [0; 4];
         text.chars().for_each(|character| take(character.encode_utf8(&mut buffer)));
     } else {
@@ -391,10 +421,14 @@ fn split_index(arguments: Vec<Typed>, options: &BindOptions) -> Bound {
         build_text(rows, 0, |row, out| {
             let (text, delimiter) = (texts.get(row)?, delimiters.get(row)?);
             let index = usize::try_from(indices.get(row)?).ok()?;
-            if text.is_empty() || delimiter.is_empty() {
+            if text.is_empty() {
                 return None;
             }
-            out.push_str(text.split(delimiter).nth(index)?);
+            out.push_str(match delimiter {
+                // Apache's StringUtils then splits at white space.
+                "" => text.split(char::is_whitespace).nth(index)?,
+                _ => text.split(delimiter).nth(index)?,
+            });
             Some(())
         })
     });

@@ -5,9 +5,9 @@ use arrow::datatypes::{DataType, Int64Type, TimeUnit};
 use chrono::{DateTime, Datelike, Days, NaiveDateTime, NaiveTime, Timelike};
 use std::sync::Arc;
 
-use super::super::cast::cast;
+use super::super::cast::{cast, instant_of, number_at, parse_timestamp, time_at};
 use super::super::eval::{Clock, Kernel, Physical, Typed, clock_type};
-use super::super::types::{LOCAL_ZONE, SqlType, is_number, timestamp};
+use super::super::types::{SqlType, is_number};
 use super::kernel::{
     Integers, Strings, build_numbers, build_text, call, integer_argument, integer_constant,
     string_argument, text_call,
@@ -56,10 +56,20 @@ fn today(arguments: Vec<Typed>, options: &BindOptions) -> Bound {
     cast(now(arguments, options)?, &SqlType::plain(DataType::Date32), false, options)
 }
 
-/// A time argument as milliseconds on the wall clock; text is read in Flink's default form.
+/// A time argument as milliseconds on the wall clock.
 fn local_millis(
     arguments: &[Typed],
     position: usize,
+    options: &BindOptions,
+) -> Result<Physical, String> {
+    local_reading(arguments, position, TimeUnit::Millisecond, options)
+}
+
+/// A time argument as a reading of the wall clock; text is read in Flink's default form.
+fn local_reading(
+    arguments: &[Typed],
+    position: usize,
+    unit: TimeUnit,
     options: &BindOptions,
 ) -> Result<Physical, String> {
     let given = arguments[position].clone();
@@ -68,7 +78,7 @@ fn local_millis(
         ref other => return Err(wrong_argument(position + 1, "a time", other)),
     }
     let lenient = given.data_type == DataType::Utf8;
-    let local = DataType::Timestamp(TimeUnit::Millisecond, None);
+    let local = DataType::Timestamp(unit, None);
     Ok(cast(given, &SqlType::plain(local), lenient, options)?.expr)
 }
 
@@ -119,20 +129,28 @@ fn part_of(unit: &str, arguments: Vec<Typed>, options: &BindOptions) -> Bound {
 }
 
 /// A pattern argument: compiled now when it is a constant, else row by row.
-enum Pattern {
-    Constant(DatePattern),
-    PerRow,
+struct Pattern {
+    compile: fn(&str) -> Result<DatePattern, String>,
+    constant: Option<DatePattern>,
 }
 
 impl Pattern {
-    fn of(typed: Option<&Typed>, default: &str) -> Result<Pattern, String> {
-        match typed {
-            None => DatePattern::parse(default).map(Pattern::Constant),
-            Some(typed) => match typed.literal_text() {
-                Some(text) => DatePattern::parse(text).map(Pattern::Constant),
-                None => Ok(Pattern::PerRow),
-            },
-        }
+    /// For writing.
+    fn of(typed: Option<&Typed>) -> Result<Pattern, String> {
+        Pattern::compiled(typed, DatePattern::parse)
+    }
+
+    /// For reading.
+    fn of_reader(typed: Option<&Typed>) -> Result<Pattern, String> {
+        Pattern::compiled(typed, DatePattern::parse_for_reading)
+    }
+
+    fn compiled(
+        typed: Option<&Typed>,
+        compile: fn(&str) -> Result<DatePattern, String>,
+    ) -> Result<Pattern, String> {
+        let text = typed.map_or(Some(DEFAULT_PATTERN), Typed::literal_text);
+        Ok(Pattern { compile, constant: text.map(compile).transpose()? })
     }
 
     fn with<T>(
@@ -140,9 +158,9 @@ impl Pattern {
         text: Option<&str>,
         apply: impl FnOnce(&DatePattern) -> Option<T>,
     ) -> Option<T> {
-        match self {
-            Pattern::Constant(pattern) => apply(pattern),
-            Pattern::PerRow => apply(&DatePattern::parse(text?).ok()?),
+        match &self.constant {
+            Some(pattern) => apply(pattern),
+            None => apply(&(self.compile)(text?).ok()?),
         }
     }
 }
@@ -156,15 +174,20 @@ fn pattern_text<'a>(
 }
 
 fn date_format(arguments: Vec<Typed>, options: &BindOptions) -> Bound {
-    let pattern = Pattern::of(arguments.get(1), DEFAULT_PATTERN)?;
-    let expressions = vec![local_millis(&arguments, 0, options)?, string_argument(&arguments, 1)?];
+    let pattern = Pattern::of(arguments.get(1))?;
+    let unit = match arguments[0].data_type {
+        DataType::Timestamp(unit, _) => unit,
+        _ => TimeUnit::Millisecond,
+    };
+    let expressions =
+        vec![local_reading(&arguments, 0, unit, options)?, string_argument(&arguments, 1)?];
     let kernel: Kernel = Arc::new(move |values, rows| {
         let array = readings(&values[0], rows)?;
-        let millis = array.as_primitive::<Int64Type>();
+        let times = array.as_primitive::<Int64Type>();
         let texts = Strings::of(&values[1]);
         build_text(rows, rows * 20, |row, out| {
-            let time =
-                time_of(arrow::array::Array::is_valid(millis, row).then(|| millis.value(row))?)?;
+            let number = arrow::array::Array::is_valid(times, row).then(|| times.value(row))?;
+            let time = time_at(number, unit)?;
             pattern.with(texts.get(row), |pattern| {
                 pattern.write(&time, out);
                 Some(())
@@ -174,9 +197,18 @@ fn date_format(arguments: Vec<Typed>, options: &BindOptions) -> Bound {
     Ok(text_call("DATE_FORMAT", expressions, kernel))
 }
 
-/// Wall clock milliseconds of a text, by a pattern argument or in Flink's default form.
-fn read_text(arguments: &[Typed], name: &str, default: &str) -> Bound {
-    let pattern = Pattern::of(arguments.get(1), default)?;
+/// Reads a text as a time on the wall clock.
+type Reader = fn(&DatePattern, &str) -> Option<NaiveDateTime>;
+
+/// BIGINT made of what `read` finds in a text, by a pattern argument if there is one; `None` of
+/// `convert` is NULL.
+fn read_text(
+    arguments: &[Typed],
+    name: &str,
+    read: Reader,
+    convert: impl Fn(Option<NaiveDateTime>) -> Option<i64> + Send + Sync + 'static,
+) -> Bound {
+    let pattern = Pattern::of_reader(arguments.get(1))?;
     let expressions = (0..arguments.len())
         .map(|position| string_argument(arguments, position))
         .collect::<Result<Vec<_>, _>>()?;
@@ -184,48 +216,52 @@ fn read_text(arguments: &[Typed], name: &str, default: &str) -> Bound {
         let (texts, patterns) = (Strings::of(&values[0]), pattern_text(values, 1));
         build_numbers::<Int64Type>(rows, |row| {
             let text = texts.get(row)?;
-            if values.len() == 1 {
-                return super::super::cast::parse_timestamp_nanos(text)
-                    .map(|nanos| nanos.div_euclid(1_000_000));
-            }
-            let written = patterns.as_ref().and_then(|patterns| patterns.get(row));
-            pattern
-                .with(written, |pattern| pattern.read(text))
-                .map(|time| time.and_utc().timestamp_millis())
+            let written = match &patterns {
+                Some(patterns) => Some(patterns.get(row)?),
+                None => None,
+            };
+            convert(pattern.with(written, |pattern| read(pattern, text)))
         })
     });
     Ok(call(name, expressions, DataType::Int64, kernel))
 }
 
+fn millis_of(time: Option<NaiveDateTime>) -> Option<i64> {
+    time.map(|time| time.and_utc().timestamp_millis())
+}
+
 /// BIGINT of milliseconds as another type of the same numbers.
-fn relabelled(name: &str, millis: Typed, result: DataType, zone: Option<chrono_tz::Tz>) -> Typed {
+fn relabelled(name: &str, millis: Typed, result: DataType) -> Typed {
     let data_type = result.clone();
     let kernel: Kernel = Arc::new(move |values, rows| {
         let array = values[0].clone().into_array(rows)?;
-        let shifted: ArrayRef = match zone {
-            None => array,
-            Some(zone) => {
-                Arc::new(array.as_primitive::<Int64Type>().unary_opt::<_, Int64Type>(|reading| {
-                    let local = time_of(reading)?.and_local_timezone(zone).earliest()?;
-                    Some(local.timestamp_millis())
-                }))
-            }
-        };
-        Ok(arrow::compute::cast(&shifted, &data_type)?)
+        Ok(arrow::compute::cast(&array, &data_type)?)
     });
     call(name, vec![millis.expr], result, kernel)
 }
 
-/// TIMESTAMP(3) without a zone; NULL when the text is not a time.
+/// TIMESTAMP(3) without a zone; NULL when the text is not a time. Without a pattern a fraction of a
+/// second and a date alone are read, too.
 fn to_timestamp(arguments: Vec<Typed>, _: &BindOptions) -> Bound {
-    let millis = read_text(&arguments, "TO_TIMESTAMP", DEFAULT_PATTERN)?;
+    let read: Reader = match arguments.len() {
+        1 => |_, text| parse_timestamp(text),
+        _ => DatePattern::read,
+    };
+    let millis = read_text(&arguments, "TO_TIMESTAMP", read, millis_of)?;
     let result = DataType::Timestamp(TimeUnit::Millisecond, None);
-    Ok(relabelled("AS_TIMESTAMP", millis, result, None))
+    Ok(relabelled("AS_TIMESTAMP", millis, result))
 }
 
+/// Without a pattern as TRY_CAST reads it.
 fn to_date(arguments: Vec<Typed>, options: &BindOptions) -> Bound {
-    let time = to_timestamp(arguments, options)?;
-    cast(time, &SqlType::plain(DataType::Date32), false, options)
+    let date = SqlType::plain(DataType::Date32);
+    if arguments.len() == 1 {
+        let text = Typed::new(string_argument(&arguments, 0)?, DataType::Utf8);
+        return cast(text, &date, true, options);
+    }
+    let millis = read_text(&arguments, "TO_DATE", DatePattern::read_lenient, millis_of)?;
+    let result = DataType::Timestamp(TimeUnit::Millisecond, None);
+    cast(relabelled("AS_TIMESTAMP", millis, result), &date, false, options)
 }
 
 /// Seconds (precision 0) or milliseconds (3) since the epoch.
@@ -233,41 +269,48 @@ fn to_timestamp_ltz(arguments: Vec<Typed>, options: &BindOptions) -> Bound {
     if !is_number(&arguments[0].data_type) {
         return Err(wrong_argument(1, "a number", &arguments[0].data_type));
     }
-    let factor = match integer_constant(&arguments[1]) {
-        Some(0) => 1_000,
-        Some(3) => 1,
+    let (precision, factor) = match integer_constant(&arguments[1]) {
+        Some(0) => (0, 1_000),
+        Some(3) => (3, 1),
         _ => return Err("the precision is 0 (seconds) or 3 (milliseconds)".into()),
     };
     let number = cast(arguments[0].clone(), &SqlType::plain(DataType::Int64), false, options)?;
     let kernel: Kernel = Arc::new(move |values, rows| {
         let numbers = Integers::of(&values[0])?;
-        build_numbers::<Int64Type>(rows, |row| numbers.get(row)?.checked_mul(factor))
+        build_numbers::<Int64Type>(rows, |row| {
+            let millis = numbers.get(row)?.checked_mul(factor)?;
+            // Flink's years are 0 to 9999.
+            (-62_167_219_200_000..253_402_300_800_000).contains(&millis).then_some(millis)
+        })
     });
-    let millis = call("TO_TIMESTAMP_LTZ", vec![number.expr], DataType::Int64, kernel);
-    Ok(relabelled("AS_TIMESTAMP_LTZ", millis, timestamp(3, Some(LOCAL_ZONE))?, None))
+    let name = format!("TO_TIMESTAMP_LTZ({{}}, {precision})");
+    let millis = call(&name, vec![number.expr], DataType::Int64, kernel);
+    Ok(relabelled("AS_TIMESTAMP_LTZ", millis, clock_type()))
 }
 
-/// Seconds since the epoch: now, or of a text in the session's zone.
+/// Seconds since the epoch: now, or of a text in the session's zone; of a bad text the smallest
+/// BIGINT, as in Flink.
 fn unix_timestamp(arguments: Vec<Typed>, options: &BindOptions) -> Bound {
-    let millis = if arguments.is_empty() {
-        now(arguments, options)?
-    } else {
-        let local = read_text(&arguments, "UNIX_TIMESTAMP", DEFAULT_PATTERN)?;
-        relabelled("AS_INSTANT", local, clock_type(), Some(options.time_zone))
-    };
-    let kernel: Kernel = Arc::new(|values, rows| {
-        let array = readings(&values[0], rows)?;
-        let seconds = array
-            .as_primitive::<Int64Type>()
-            .unary::<_, Int64Type>(|value| value.div_euclid(1_000));
-        Ok(Arc::new(seconds))
-    });
-    Ok(call("UNIX_TIMESTAMP", vec![millis.expr], DataType::Int64, kernel))
+    if arguments.is_empty() {
+        let kernel: Kernel = Arc::new(|values, rows| {
+            let array = readings(&values[0], rows)?;
+            let millis = array.as_primitive::<Int64Type>();
+            Ok(Arc::new(millis.unary::<_, Int64Type>(|value| value.div_euclid(1_000))))
+        });
+        let clock = now(arguments, options)?.expr;
+        return Ok(call("UNIX_TIMESTAMP", vec![clock], DataType::Int64, kernel));
+    }
+    let zone = options.time_zone;
+    let name = format!("UNIX_TIMESTAMP({{}} IN {zone})");
+    read_text(&arguments, &name, DatePattern::read_lenient, move |time| {
+        let instant = time.and_then(|time| instant_of(time, zone));
+        Some(instant.map_or(i64::MIN, |instant| instant.timestamp()))
+    })
 }
 
 /// Text of seconds since the epoch, in the session's zone.
 fn from_unixtime(arguments: Vec<Typed>, options: &BindOptions) -> Bound {
-    let pattern = Pattern::of(arguments.get(1), DEFAULT_PATTERN)?;
+    let pattern = Pattern::of(arguments.get(1))?;
     let mut expressions = vec![integer_argument(&arguments, 0, options)?];
     if arguments.len() == 2 {
         expressions.push(string_argument(&arguments, 1)?);
@@ -301,21 +344,25 @@ pub(super) fn round_time(
         return Err(wrong_argument(1, "a time", &data_type));
     }
     let unit = Unit::of(unit)?;
-    let local = DataType::Timestamp(TimeUnit::Nanosecond, None);
-    let nanos = cast(arguments[0].clone(), &SqlType::plain(local.clone()), false, options)?;
+    let unit_of_time = match data_type {
+        DataType::Timestamp(unit, _) => unit,
+        _ => TimeUnit::Millisecond,
+    };
+    let local = DataType::Timestamp(unit_of_time, None);
+    let times = cast(arguments[0].clone(), &SqlType::plain(local.clone()), false, options)?;
     let to = local.clone();
     let kernel: Kernel = Arc::new(move |values, rows| {
         let array = readings(&values[0], rows)?;
         let rounded = array.as_primitive::<Int64Type>().unary_opt::<_, Int64Type>(|value| {
-            let time = DateTime::from_timestamp_nanos(value).naive_utc();
+            let time = time_at(value, unit_of_time)?;
             let floor = unit.floor(time)?;
             let result = if up && floor < time { unit.next(floor)? } else { floor };
-            result.and_utc().timestamp_nanos_opt()
+            number_at(result, unit_of_time)
         });
         Ok(arrow::compute::cast(&rounded, &to)?)
     });
     let rounded =
-        call(&format!("{name}({{}} TO {})", unit.name()), vec![nanos.expr], local, kernel);
+        call(&format!("{name}({{}} TO {})", unit.name()), vec![times.expr], local, kernel);
     cast(rounded, &SqlType::plain(data_type), false, options)
 }
 
