@@ -16,7 +16,7 @@ pub use file::{
 };
 pub use split::{EventTimeOptions, HoldingBack, SplitId, SplitTracker};
 pub use tcp::{TcpSource, TcpSourceOptions};
-pub use watermark::{Admitted, Arrival, EventTimeRules, RunningWatermark, WatermarkSpec};
+pub use watermark::{Admitted, Arrival, EventTimeRules, Rowtime, RunningWatermark, WatermarkSpec};
 
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;

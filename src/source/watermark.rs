@@ -25,13 +25,27 @@ use std::sync::Arc;
 /// How a source's watermark is computed.
 #[derive(Clone, Debug)]
 pub struct WatermarkSpec {
-    /// Rowtime column of the source's schema: a timestamp type, NOT NULL (NULL is rejected).
-    pub rowtime: usize,
+    /// A timestamp, NOT NULL (NULL is rejected).
+    pub rowtime: Rowtime,
     /// The WATERMARK expression over the source's schema, giving a timestamp; evaluated per row.
     pub expression: ExpressionRef,
     /// The delay in ms, when the expression is `rowtime - INTERVAL constant` or `rowtime`, so that
     /// no expression has to be evaluated.
     pub delay_ms: Option<i64>,
+}
+
+/// The time of a row.
+#[derive(Clone, Debug)]
+pub enum Rowtime {
+    /// A column of the source's schema.
+    Column(usize),
+    /// An expression over the source's schema, giving a timestamp.
+    Computed {
+        /// Of the column that it computes.
+        name: String,
+        /// Evaluated per row; a row for which it fails is rejected.
+        expression: ExpressionRef,
+    },
 }
 
 /// What rows must meet, and how their watermark is computed.

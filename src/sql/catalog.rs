@@ -4,7 +4,7 @@ use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion_common::DFSchema;
 use datafusion_expr::LogicalPlan;
 use sqlparser::ast::{Expr, Ident};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::bind::Binder;
@@ -69,12 +69,23 @@ pub(super) enum ColumnKind {
 /// `WATERMARK FOR`.
 #[derive(Clone, Debug)]
 pub(super) struct Watermark {
-    /// The rowtime, a physical column.
+    /// The rowtime, an index into the table's columns: of the record, or computed.
     pub(super) column: usize,
+    /// The rowtime of a row, over the physical columns.
+    pub(super) rowtime: Physical,
     /// The watermark of a row, over the physical columns.
     pub(super) expression: Physical,
     /// Set when the expression is the rowtime minus a constant.
     pub(super) delay_ms: Option<i64>,
+}
+
+impl Watermark {
+    /// Physical columns it is computed from.
+    pub(super) fn columns(&self) -> BTreeSet<usize> {
+        let mut columns = columns_of(&self.rowtime);
+        columns.extend(columns_of(&self.expression));
+        columns
+    }
 }
 
 impl Catalog {
@@ -143,7 +154,7 @@ impl Table {
         let watermark = match &list.watermark {
             None => None,
             Some((column, expression)) => {
-                Some(watermark(column, expression, &columns, &expressions)?)
+                Some(watermark(name, (column, expression), &columns, &expressions)?)
             }
         };
         let columns = Some(columns);
@@ -152,14 +163,14 @@ impl Table {
 
     /// All columns, as DataFusion's planner needs them.
     pub(super) fn full_schema(&self) -> SchemaRef {
-        let fields: Vec<Field> = self
-            .columns
-            .iter()
-            .flatten()
-            .map(|column| Field::new(&column.name, column.data_type.clone(), column.nullable))
-            .collect();
-        Arc::new(Schema::new(fields))
+        Arc::new(schema_of(self.columns.as_deref().unwrap_or_default()))
     }
+}
+
+fn schema_of(columns: &[TableColumn]) -> Schema {
+    let field =
+        |column: &TableColumn| Field::new(&column.name, column.data_type.clone(), column.nullable);
+    Schema::new(columns.iter().map(field).collect::<Vec<_>>())
 }
 
 fn physical_schema(list: &ColumnList) -> SchemaRef {
@@ -198,6 +209,24 @@ impl ColumnExpressions<'_> {
         Planner::new(&Catalog::default()).plan_expression(expression.clone(), &self.schema)
     }
 
+    /// An expression over all columns of the table, computed ones among them.
+    fn bind_over(
+        &self,
+        table: &str,
+        columns: &[TableColumn],
+        expression: &Expr,
+    ) -> Checked<(datafusion_expr::Expr, Typed)> {
+        let schema = DFSchema::try_from_qualified_schema(table, &schema_of(columns))
+            .map_err(|error| Fault::anywhere(error.to_string()))?;
+        let planned =
+            Planner::new(&Catalog::default()).plan_expression(expression.clone(), &schema)?;
+        let resolve = |index: usize| columns[index].value(self.physical);
+        let rows = self.physical.as_ref();
+        let binder = Binder { schema: &schema, resolve: &resolve, rows, options: self.options };
+        let bound = binder.bind(&planned)?;
+        Ok((planned, bound))
+    }
+
     fn bind(&self, planned: &datafusion_expr::Expr) -> Checked<Typed> {
         let resolve = |index: usize| {
             let field = self.physical.field(index);
@@ -206,6 +235,22 @@ impl ColumnExpressions<'_> {
         let rows = self.physical.as_ref();
         Binder { schema: &self.schema, resolve: &resolve, rows, options: self.options }
             .bind(planned)
+    }
+}
+
+impl TableColumn {
+    /// What computes it over the physical columns, or why that is impossible.
+    fn value(&self, physical: &Schema) -> Result<Typed, String> {
+        match &self.kind {
+            ColumnKind::Physical(index) => {
+                Ok(Typed::column(physical.field(*index).name(), *index, self.data_type.clone()))
+            }
+            ColumnKind::Computed(expr) => Ok(Typed::new(Arc::clone(expr), self.data_type.clone())),
+            ColumnKind::Proctime => Err(format!(
+                "`{}` is PROCTIME(), which needs no WATERMARK and is part of none",
+                self.name
+            )),
+        }
     }
 }
 
@@ -248,20 +293,14 @@ fn unknown_column(name: &Ident, columns: &[TableColumn]) -> Fault {
 }
 
 fn watermark(
-    name: &Ident,
-    expression: &Expr,
+    table: &str,
+    (name, expression): (&Ident, &Expr),
     columns: &[TableColumn],
     expressions: &ColumnExpressions,
 ) -> Checked<Watermark> {
     let fault = |message: String| Fault::span(name.span, message);
     let index = position(columns, name).ok_or_else(|| unknown_column(name, columns))?;
     let column = &columns[index];
-    let ColumnKind::Physical(rowtime) = column.kind else {
-        return Err(fault(format!(
-            "`{}` is computed; WATERMARK FOR takes a column of the record",
-            name.value
-        )));
-    };
     if !matches!(column.data_type, DataType::Timestamp(..)) {
         return Err(fault(format!(
             "`{}` is {}; WATERMARK FOR takes a TIMESTAMP or TIMESTAMP_LTZ",
@@ -269,8 +308,12 @@ fn watermark(
             type_name(&column.data_type)
         )));
     }
-    let planned = expressions.plan(expression)?;
-    let bound = expressions.bind(&planned)?;
+    let rowtime = column.value(expressions.physical).map_err(fault)?.expr;
+    if is_volatile(&rowtime) {
+        let message = format!("`{}` is read from the clock; windows take PROCTIME()", name.value);
+        return Err(fault(message));
+    }
+    let (planned, bound) = expressions.bind_over(table, columns, expression)?;
     if common_type(&bound.data_type, &column.data_type).is_none()
         || columns_of(&bound.expr).is_empty()
     {
@@ -282,7 +325,11 @@ fn watermark(
         )));
     }
     let delay_ms = constant_delay(&planned, &name.value);
-    Ok(Watermark { column: rowtime, expression: bound.expr, delay_ms })
+    Ok(Watermark { column: index, rowtime, expression: bound.expr, delay_ms })
+}
+
+fn is_volatile(expr: &Physical) -> bool {
+    expr.is_volatile_node() || expr.children().into_iter().any(is_volatile)
 }
 
 /// `rowtime` or `rowtime - INTERVAL constant`.

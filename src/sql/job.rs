@@ -7,7 +7,6 @@ use super::catalog::{Catalog, Table};
 use super::ddl::CreateTable;
 use super::dialect::select_all;
 use super::error::{Checked, Fault};
-use super::eval::columns_of;
 use super::functions::BindOptions;
 use super::lower::lower;
 use super::optimize::optimize;
@@ -178,11 +177,8 @@ impl<'a> Job<'a> {
 }
 
 fn watermark_columns(table: &Table) -> Vec<usize> {
-    table.watermark.as_ref().map_or_else(Vec::new, |watermark| {
-        let mut columns = columns_of(&watermark.expression);
-        columns.insert(watermark.column);
-        columns.into_iter().collect()
-    })
+    let watermark = table.watermark.as_ref();
+    watermark.map_or_else(Vec::new, |watermark| watermark.columns().into_iter().collect())
 }
 
 /// `SELECT * FROM (query) AS name (columns)`.

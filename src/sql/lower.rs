@@ -5,14 +5,14 @@ use arrow::datatypes::{Schema, SchemaRef};
 use datafusion_physical_expr::expressions::Column;
 use std::sync::Arc;
 
-use super::catalog::{Catalog, Table};
+use super::catalog::{Catalog, ColumnKind, Table, Watermark};
 use super::eval::{Compiled, Physical, remap, sql_text};
 use super::streaming::{StreamKind, StreamNode};
 use super::{PlannedSink, PlannedSource};
 use crate::dataflow::{Graph, Node, NodeIndex, NodeKind, OperatorId, SinkIndex, SourceIndex};
 use crate::operator::{TimeDomain, UnnestSpec, WindowAggregateSpec, WindowKind};
 use crate::record::{ExpressionRef, KeyHasher};
-use crate::source::WatermarkSpec;
+use crate::source::{Rowtime, WatermarkSpec};
 
 /// The graph, with what it reads and writes.
 #[derive(Debug, Default)]
@@ -95,7 +95,7 @@ fn planned_source(table: &Table, emitted: &SchemaRef) -> PlannedSource {
         projection.binary_search(&column).expect("the watermark's columns are emitted")
     };
     let watermark = table.watermark.as_ref().map(|watermark| WatermarkSpec {
-        rowtime: position(watermark.column),
+        rowtime: rowtime(table, watermark, &position, emitted),
         expression: compiled(&remap(&watermark.expression, &position), emitted),
         delay_ms: watermark.delay_ms,
     });
@@ -105,6 +105,23 @@ fn planned_source(table: &Table, emitted: &SchemaRef) -> PlannedSource {
         schema: Arc::clone(&table.physical),
         projection,
         watermark,
+    }
+}
+
+fn rowtime(
+    table: &Table,
+    watermark: &Watermark,
+    position: &dyn Fn(usize) -> usize,
+    emitted: &Schema,
+) -> Rowtime {
+    let column =
+        &table.columns.as_ref().expect("a table with event time has columns")[watermark.column];
+    match column.kind {
+        ColumnKind::Physical(index) => Rowtime::Column(position(index)),
+        _ => Rowtime::Computed {
+            name: column.name.clone(),
+            expression: compiled(&remap(&watermark.rowtime, position), emitted),
+        },
     }
 }
 

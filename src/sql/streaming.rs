@@ -167,18 +167,19 @@ impl<'a> StreamBuilder<'a> {
         let rowtime = table.watermark.as_ref().map(|watermark| watermark.column);
         let mut columns = Vec::new();
         let mut computed = Vec::new();
-        for column in table.columns.iter().flatten() {
+        for (position, column) in table.columns.iter().flatten().enumerate() {
+            let time = match Some(position) == rowtime {
+                true => TimeAttribute::Rowtime,
+                false => TimeAttribute::Plain,
+            };
             let (origin, time) = match &column.kind {
-                ColumnKind::Physical(index) if Some(*index) == rowtime => {
-                    (Origin::Field(*index), TimeAttribute::Rowtime)
-                }
-                ColumnKind::Physical(index) => (Origin::Field(*index), TimeAttribute::Plain),
+                ColumnKind::Physical(index) => (Origin::Field(*index), time),
                 ColumnKind::Proctime => (Origin::Clock, TimeAttribute::Proctime),
                 ColumnKind::Computed(expr) => {
                     let index = table.physical.fields().len() + computed.len();
                     let typed = Typed::new(Arc::clone(expr), column.data_type.clone());
                     computed.push((column.name.clone(), typed));
-                    (Origin::Field(index), TimeAttribute::Plain)
+                    (Origin::Field(index), time)
                 }
             };
             columns.push(RelationColumn { data_type: column.data_type.clone(), origin, time });
@@ -203,6 +204,11 @@ impl<'a> StreamBuilder<'a> {
             let kept = plain_column(expr, names).map(|index| input.columns[index].clone());
             match kept {
                 Some(column) if !matches!(column.origin, Origin::Field(_)) => columns.push(column),
+                None if is_proctime(expr) => columns.push(RelationColumn {
+                    data_type: clock_type(),
+                    origin: Origin::Clock,
+                    time: TimeAttribute::Proctime,
+                }),
                 kept => {
                     let typed = self.with_binder(&input, names, |binder| binder.bind(expr))?;
                     let time = kept.map_or(TimeAttribute::Plain, |column| column.time);
@@ -373,6 +379,15 @@ pub(super) fn plain_column(expr: &Expr, names: &datafusion_common::DFSchema) -> 
         Expr::Alias(alias) => plain_column(&alias.expr, names),
         Expr::Column(column) => names.maybe_index_of_column(column),
         _ => None,
+    }
+}
+
+/// `PROCTIME()`, whatever its name.
+fn is_proctime(expr: &Expr) -> bool {
+    match expr {
+        Expr::Alias(alias) => is_proctime(&alias.expr),
+        Expr::ScalarFunction(call) => call.func.name().eq_ignore_ascii_case("PROCTIME"),
+        _ => false,
     }
 }
 

@@ -14,7 +14,7 @@ use crate::record::{
     Batch, EvaluationContext, Expression, ExpressionError, Provenance, Timestamp, Watermark,
 };
 use crate::source::{
-    EventTimeOptions, EventTimeRules, Rejection, Source, SourceMessage, SourceOutput,
+    EventTimeOptions, EventTimeRules, Rejection, Rowtime, Source, SourceMessage, SourceOutput,
     SourceProgress, WatermarkSpec,
 };
 use crate::stdx::CoreId;
@@ -148,7 +148,7 @@ pub(super) fn number_options(
         event_time: event_time.then(|| EventTimeOptions {
             rules: EventTimeRules {
                 spec: WatermarkSpec {
-                    rowtime: 1,
+                    rowtime: Rowtime::Column(1),
                     expression: Arc::new(RowTime),
                     delay_ms: Some(0),
                 },

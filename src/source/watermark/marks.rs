@@ -1,8 +1,9 @@
 //! Marks: what each row would have the watermark be, in milliseconds; and the rows that may not say.
 
-use super::{Arrival, EventTimeRules};
+use super::{Arrival, EventTimeRules, Rowtime};
 use crate::record::{EvaluationContext, ExpressionError, Timestamp};
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
+use arrow::buffer::NullBuffer;
 use arrow::datatypes::{
     DataType, TimeUnit, TimestampMicrosecondType, TimestampMillisecondType,
     TimestampNanosecondType, TimestampSecondType,
@@ -19,9 +20,12 @@ pub(super) struct Marks {
 impl Marks {
     /// The marks of `rows`.
     pub(super) fn of(rules: &EventTimeRules, rows: &RecordBatch, arrival: Arrival) -> Marks {
-        let rowtime = rows.column(rules.spec.rowtime);
-        let times = millis(rowtime);
-        let mut refused = refused_rowtimes(rules, rows, &times, arrival);
+        let (rowtimes, mut refused) = Rowtimes::of(&rules.spec.rowtime, rows, arrival);
+        let late_reasons = refused_rowtimes(rules, &rowtimes, arrival);
+        refused.extend(late_reasons);
+        refused.sort_by_key(|(row, _)| *row);
+        refused.dedup_by_key(|(row, _)| *row);
+        let times = rowtimes.millis;
         let marks = match rules.spec.delay_ms {
             Some(delay_ms) => {
                 let mut marks = times;
@@ -36,22 +40,73 @@ impl Marks {
     }
 }
 
+/// Times of a batch's rows.
+struct Rowtimes {
+    name: String,
+    /// NULLs have any value.
+    millis: Vec<i64>,
+    nulls: Option<NullBuffer>,
+}
+
+impl Rowtimes {
+    /// The rowtimes, and the rows for which there is none because computing it failed.
+    fn of(
+        rowtime: &Rowtime,
+        rows: &RecordBatch,
+        arrival: Arrival,
+    ) -> (Rowtimes, Vec<(usize, String)>) {
+        let of_array = |name: &str, times: &ArrayRef| Rowtimes {
+            name: name.to_owned(),
+            millis: millis(times),
+            nulls: times.nulls().cloned(),
+        };
+        let (name, expression) = match rowtime {
+            Rowtime::Column(index) => {
+                let name = rows.schema_ref().field(*index).name();
+                return (of_array(name, rows.column(*index)), Vec::new());
+            }
+            Rowtime::Computed { name, expression } => (name, expression),
+        };
+        let context = EvaluationContext { now: arrival.wall };
+        if let Ok(times) = expression.evaluate(rows, context) {
+            return (of_array(name, &times), Vec::new());
+        }
+        // Row by row, so that only the offending rows are refused.
+        let mut failures = Vec::new();
+        let mut found = Vec::with_capacity(rows.num_rows());
+        for row in 0..rows.num_rows() {
+            found.push(match expression.evaluate(&rows.slice(row, 1), context) {
+                Ok(time) => time.is_valid(0).then(|| millis(&time)[0]),
+                Err(error) => {
+                    failures.push((row, format!("rowtime \"{name}\": {error}")));
+                    None
+                }
+            });
+        }
+        let nulls = NullBuffer::from_iter(found.iter().map(Option::is_some));
+        let millis = found.into_iter().map(Option::unwrap_or_default).collect();
+        (Rowtimes { name: name.clone(), millis, nulls: Some(nulls) }, failures)
+    }
+
+    fn is_null(&self, row: usize) -> bool {
+        self.nulls.as_ref().is_some_and(|nulls| nulls.is_null(row))
+    }
+}
+
 /// Rows without a rowtime, and those too far ahead of the clock.
 fn refused_rowtimes(
     rules: &EventTimeRules,
-    rows: &RecordBatch,
-    times: &[i64],
+    rowtimes: &Rowtimes,
     arrival: Arrival,
 ) -> Vec<(usize, String)> {
-    let rowtime = rows.column(rules.spec.rowtime);
+    let Rowtimes { name, millis: times, nulls } = rowtimes;
     let limit = future_limit(rules, arrival);
-    if rowtime.null_count() == 0 && times.iter().all(|&time| time <= limit) {
+    let all_there = nulls.as_ref().is_none_or(|nulls| nulls.null_count() == 0);
+    if all_there && times.iter().all(|&time| time <= limit) {
         return Vec::new();
     }
-    let schema = rows.schema_ref();
-    let name = schema.field(rules.spec.rowtime).name();
     let reason = |(row, &time): (usize, &i64)| {
-        if rowtime.is_null(row) {
+        if rowtimes.is_null(row) {
             Some((row, format!("rowtime \"{name}\" is NULL")))
         } else if limit < time {
             Some((row, too_far(&format!("rowtime \"{name}\""), time, arrival)))

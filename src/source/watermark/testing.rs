@@ -1,6 +1,6 @@
 //! Inputs for tests of event time: rows written as their rowtimes.
 
-use super::{Arrival, EventTimeRules, WatermarkSpec};
+use super::{Arrival, EventTimeRules, Rowtime, WatermarkSpec};
 use crate::format::Decoded;
 use crate::record::{Batch, EvaluationContext, Expression, ExpressionError, Provenance, Timestamp};
 use arrow::array::{Array, ArrayRef, AsArray, BinaryArray, Int64Array, RecordBatch, UInt64Array};
@@ -43,7 +43,7 @@ pub(in crate::source) fn decoded_column(column: ArrayRef) -> Decoded {
 /// `WATERMARK FOR ts AS ts - delay`, without `max_future`.
 pub(in crate::source) fn delayed(delay_ms: i64) -> EventTimeRules {
     let expression = Arc::new(Computed { delay_ms });
-    let spec = WatermarkSpec { rowtime: 0, expression, delay_ms: Some(delay_ms) };
+    let spec = WatermarkSpec { rowtime: Rowtime::Column(0), expression, delay_ms: Some(delay_ms) };
     EventTimeRules { spec, max_future_ms: None }
 }
 
@@ -51,6 +51,14 @@ pub(in crate::source) fn delayed(delay_ms: i64) -> EventTimeRules {
 pub(in crate::source) fn computed(delay_ms: i64) -> EventTimeRules {
     let mut rules = delayed(delay_ms);
     rules.spec.delay_ms = None;
+    rules
+}
+
+/// `WATERMARK FOR ts AS ts`, where `ts` is computed.
+pub(in crate::source) fn computed_rowtime() -> EventTimeRules {
+    let mut rules = delayed(0);
+    let expression = Arc::new(Computed { delay_ms: 0 });
+    rules.spec.rowtime = Rowtime::Computed { name: "ts".into(), expression };
     rules
 }
 

@@ -1,6 +1,8 @@
 //! Event time of one split: what is tagged, what is rejected, and that cuts do not matter.
 
-use super::testing::{ORIGIN, WALL, arrival, computed, decoded, decoded_column, delayed, show};
+use super::testing::{
+    ORIGIN, WALL, arrival, computed, computed_rowtime, decoded, decoded_column, delayed, show,
+};
 use super::*;
 use arrow::array::{
     ArrayRef, TimestampMicrosecondArray, TimestampMillisecondArray, TimestampSecondArray,
@@ -41,6 +43,16 @@ fn the_expression_gives_the_same_as_the_delay() {
     check(&computed(4), "5 3 9 4", "5@min 3@1 9@1 4@5");
     // NULL moves nothing.
     check(&computed(0), "5 7 6 8", "5@min 7@5 6@5 8@6");
+}
+
+#[test]
+fn a_computed_rowtime_is_evaluated_row_by_row_where_it_fails() {
+    check(&computed_rowtime(), "5 3 9", "5@min 3@5 9@5");
+    check(
+        &computed_rowtime(),
+        "5 13 7 9",
+        r#"5@min 9@5 !1 rowtime "ts": unlucky !2 rowtime "ts" is NULL"#,
+    );
 }
 
 #[test]

@@ -1,6 +1,11 @@
 //! Queries and the graphs they become.
 
+use arrow::array::{Array, ArrayRef, Int64Array, RecordBatch};
+use arrow::datatypes::{DataType, TimeUnit};
+use std::sync::Arc;
+
 use super::{plan_ok, rendered};
+use crate::source::Rowtime;
 
 #[track_caller]
 fn check(sql: &str, expected: &str) {
@@ -173,7 +178,8 @@ fn the_watermark_is_over_projected_columns() {
     let source = &plan.sources[0];
     assert_eq!(source.projection, [3, 4]);
     let watermark = source.watermark.as_ref().unwrap();
-    assert_eq!((watermark.rowtime, watermark.delay_ms), (1, Some(4000)));
+    assert!(matches!(watermark.rowtime, Rowtime::Column(1)));
+    assert_eq!(watermark.delay_ms, Some(4000));
     assert_eq!(source.schema.fields().len(), 5);
 }
 
@@ -201,4 +207,43 @@ fn create_table_and_settings() {
     let super::super::TableOrigin::Statement(options) = &plan.sources[0].origin else { panic!() };
     assert_eq!(options["path"].value, "/tmp/in");
     assert_eq!((options["path"].line, options["path"].column), (8, 67));
+}
+
+#[test]
+fn the_rowtime_may_be_computed() {
+    let plan = plan_ok(
+        "CREATE TABLE e (k BIGINT, ms BIGINT, x INT, ts AS TO_TIMESTAMP_LTZ(ms, 3),
+            WATERMARK FOR ts AS ts - INTERVAL '5' SECOND)
+            WITH ('connector' = 'filesystem', 'path' = 'e', 'format' = 'json');
+         INSERT INTO out SELECT k, COUNT(*) AS n
+         FROM TABLE(TUMBLE(TABLE e, DESCRIPTOR(ts), INTERVAL '1' SECOND))
+         GROUP BY k, window_start, window_end",
+    );
+    let source = &plan.sources[0];
+    assert_eq!(source.projection, [0, 1]);
+    let watermark = source.watermark.as_ref().unwrap();
+    assert_eq!(watermark.delay_ms, Some(5000));
+    let Rowtime::Computed { name, expression } = &watermark.rowtime else { panic!("computed") };
+    assert_eq!(name, "ts");
+    let columns: Vec<ArrayRef> =
+        vec![Arc::new(Int64Array::from(vec![1])), Arc::new(Int64Array::from(vec![1_500]))];
+    let rows = RecordBatch::try_new(plan.graph.nodes[0].schema.clone(), columns).unwrap();
+    for expression in [expression, &watermark.expression] {
+        let times = expression.evaluate(&rows, super::now()).unwrap();
+        assert!(matches!(times.data_type(), DataType::Timestamp(TimeUnit::Millisecond, Some(_))));
+    }
+    let text = rendered(&plan.graph);
+    assert!(text.contains("window TUMBLE(ts, 1 s) by k"), "{text}");
+}
+
+#[test]
+fn proctime_of_a_view_is_a_time_attribute() {
+    let plan = plan_ok(
+        "CREATE VIEW v AS SELECT *, PROCTIME() AS p FROM bid;
+         INSERT INTO out SELECT COUNT(*) AS n
+         FROM TABLE(HOP(TABLE v, DESCRIPTOR(p), INTERVAL '1' SECOND, INTERVAL '2' SECOND))
+         GROUP BY window_start, window_end",
+    );
+    let text = rendered(&plan.graph);
+    assert!(text.contains("window HOP(PROCTIME(), 1 s, 2 s)"), "{text}");
 }
