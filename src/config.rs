@@ -7,7 +7,7 @@
 //! Read: `job` (what comes out) · `key` (every key there is, as data) · `raw` into `table` (what the
 //! TOML says) · `value` (one value, checked against its key) · `resolve` with `source` and `sink`
 //! (raw to final) · `with_options` and `flink` (the options of CREATE TABLE, brought to the same
-//! keys) · `expand` (`${env:NAME}`) · `locate` (bytes to lines) · `error` · `reference` (the
+//! keys) · `expand` (`${env:NAME}`) · `locate` (bytes to lines) · `place` (where things stand) · `error` · `reference` (the
 //! documented default).
 //!
 //! Deliberately absent: serde. It stops at the first error and names no key; a walk over the
@@ -19,6 +19,7 @@ mod flink;
 mod job;
 mod key;
 mod locate;
+mod place;
 mod raw;
 mod reference;
 mod resolve;
@@ -34,6 +35,7 @@ pub use job::{
     OnError, ReactorConfig, Release, SinkConfig, SinkConnector, SourceConfig, SourceConnector,
     Spin, TcpSinkConfig, TcpSourceConfig,
 };
+pub use place::Place;
 pub use reference::REFERENCE;
 pub use value::parse_cores;
 

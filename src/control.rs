@@ -1,10 +1,12 @@
 //! The life of a job: check, prepare, start, watch, end.
 //!
 //! Read: `error` (how a job ends badly) · `prepare` (nothing outside the process is changed) ·
-//! `connect` (sources and sinks, per core) · `run` (start order, supervision, end) · `signals` ·
+//! `claims` (what no two tables may share) · `definition` (is it the same job) · `connect` (sources and sinks, per core) · `run` (start order, supervision, end) · `signals` ·
 //! `progress` · `totals` · `ledger` · `report` · `explain`.
 
+mod claims;
 mod connect;
+mod definition;
 mod error;
 mod explain;
 mod ledger;
@@ -35,7 +37,7 @@ pub fn run(job: &Job, options: &RunOptions) -> Result<(), JobError> {
 /// Everything that is wrong with its SQL, its tables and their formats.
 pub fn check(job: &Job) -> Result<Vec<String>, JobError> {
     let prepared = prepare::prepare(job, core_count_shown(job))?;
-    connect::check(&prepared)?;
+    claims::check(&prepared)?;
     Ok(prepared.notes)
 }
 
@@ -45,7 +47,8 @@ pub fn check(job: &Job) -> Result<Vec<String>, JobError> {
 /// As [`check`].
 pub fn explain(job: &Job) -> Result<String, JobError> {
     let core_count = core_count_shown(job);
-    Ok(explain::explain(&prepare::prepare(job, core_count)?, core_count))
+    let cpus = reactor::allowed_cpus().map_or(0, |cpus| cpus.len());
+    Ok(explain::explain(job, &prepare::prepare(job, core_count)?, core_count, cpus))
 }
 
 /// Number of cores for a job that is only looked at; it need not fit this machine.

@@ -7,7 +7,8 @@ use std::process::ExitCode;
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-/// A panic on this thread is its caller's to handle: a bad query must not end the appliance.
+/// A panic on this thread is its caller's to handle and to show: a bad query must not end the
+/// appliance.
 const GUARDED_THREAD: &str = "planner";
 
 fn main() -> ExitCode {

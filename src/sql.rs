@@ -129,8 +129,12 @@ pub fn plan(
     match planned {
         Ok(Ok(result)) => result,
         // A bad query must not take the appliance down.
-        Ok(Err(_)) => {
-            Err(vec![failure(query, "the planner failed on this query; please report it")])
+        Ok(Err(panic)) => {
+            let said = panic.downcast_ref::<String>().map(String::as_str);
+            let said =
+                said.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("no reason");
+            let message = format!("the planner failed on this query ({said}); please report it");
+            Err(vec![failure(query, &message)])
         }
         Err(error) => {
             Err(vec![failure(query, &format!("the planner's thread did not start: {error}"))])

@@ -91,6 +91,10 @@ impl Errors {
         });
     }
 
+    pub(super) fn file(&self) -> &Path {
+        &self.file
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.found.is_empty()
     }

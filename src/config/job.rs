@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::place::Place;
 use crate::format::FormatOptions;
 use crate::reactor::TcpEndpoint;
 use crate::sink::SlowSubscriber;
@@ -100,6 +101,8 @@ pub struct Limits {
 /// A source.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct SourceConfig {
+    /// Where it is declared.
+    pub place: Place,
     /// Where its bytes come from.
     pub connector: SourceConnector,
     /// How records are written in them.
@@ -163,6 +166,8 @@ pub struct FileSourceConfig {
 /// A sink.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct SinkConfig {
+    /// Where it is declared.
+    pub place: Place,
     /// Where its bytes go.
     pub connector: SinkConnector,
     /// How records are written. `None` for a blackhole, and for `print` where rows are shown as

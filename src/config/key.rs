@@ -155,7 +155,6 @@ pub(super) static SOURCES: Section = Section {
         only("journal", Kind::Flag, TCP),
         only("path", Kind::Path, FILE),
         only("follow", Kind::Flag, FILE),
-        format_only("timestamps", TIMESTAMPS, &["json"]),
         format_only("header", Kind::Flag, &["csv"]),
         format_only("delimiter", Kind::Character, &["csv"]),
         format_only("multiline", Kind::Flag, &["csv"]),

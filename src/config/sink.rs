@@ -7,6 +7,7 @@ use super::error::Errors;
 use super::job::{
     DurabilityMode, FileSinkConfig, Release, SinkConfig, SinkConnector, TcpSinkConfig,
 };
+use super::place::Place;
 use super::source::{
     check_applicable, connections_max, endpoint, format, required_path, required_word,
 };
@@ -40,7 +41,7 @@ pub(super) fn resolve(
         Some(format) => Some(format?),
         None => None,
     };
-    Some(SinkConfig { connector, format, release })
+    Some(SinkConfig { place: Place::of(table, errors.file()), connector, format, release })
 }
 
 fn release(table: &RawTable, durability: DurabilityMode, errors: &mut Errors) -> Release {

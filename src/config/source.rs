@@ -8,6 +8,7 @@ use super::job::{
     DurabilityMode, FileSourceConfig, OnError, SourceConfig, SourceConnector, TcpSourceConfig,
 };
 use super::key::{Key, Only};
+use super::place::Place;
 use super::resolve::path_in;
 use super::table::RawTable;
 use crate::format::{CsvOptions, FormatOptions, JsonOptions};
@@ -41,6 +42,7 @@ pub(super) fn resolve(
     };
     let line_bytes_max = table.count("line_max").map(usize::try_from);
     Some(SourceConfig {
+        place: Place::of(table, errors.file()),
         format: format?,
         line_bytes_max: line_bytes_max
             .map_or(limits::LINE_BYTES_MAX_DEFAULT, |bytes| bytes.expect("at most 1 GiB")),
@@ -165,7 +167,7 @@ pub(super) fn format(
 ) -> Option<FormatOptions> {
     match required_word(table, "format", "format = \"json\", \"csv\" or \"raw\"", errors)? {
         "json" => Some(FormatOptions::Json(JsonOptions {
-            iso_timestamps: table.word("timestamps") == Some("iso-8601"),
+            iso_timestamps: table.word_if_any("timestamps") == Some("iso-8601"),
         })),
         "csv" => Some(FormatOptions::Csv(CsvOptions {
             delimiter: table.character("delimiter").unwrap_or(b','),

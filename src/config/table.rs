@@ -103,6 +103,11 @@ impl RawTable {
         }
     }
 
+    /// The same, of a key that only some sections have.
+    pub(super) fn word_if_any(&self, key: &str) -> Option<&'static str> {
+        self.section.key(key).and_then(|key| self.word(key.name))
+    }
+
     pub(super) fn character(&self, key: &str) -> Option<u8> {
         match self.get(key)?.value {
             Value::Character(byte) => Some(byte),

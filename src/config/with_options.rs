@@ -255,7 +255,7 @@ mod tests {
         check(&lenient, "on_error: Reject", "'json.ignore-parse-errors' has no effect on a sink");
         check(&format!("{file}\njson.ignore-parse-errors=false"), "on_error: Fail", "");
         let iso = format!("{file}\njson.timestamp-format.standard=ISO-8601");
-        check(&iso, "iso_timestamps: true", "iso_timestamps: true");
+        check(&iso, "has no effect on a source", "iso_timestamps: true");
         let rolling = format!("{file}\nsink.rolling-policy.file-size=1MB");
         check(&rolling, "has no effect on a source", "part_bytes_max: 1048576");
         let aged = format!("{file}\nsink.rolling-policy.rollover-interval=15 min");

@@ -9,6 +9,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::claims::check;
 use super::prepare::{Prepared, PreparedSink, PreparedSource};
 use super::progress::say;
 use super::{ErrorClass, JobError};
@@ -20,7 +21,7 @@ use crate::format::{self, FormatOptions};
 use crate::limits::FILE_FOLLOW_INTERVAL_NS_DEFAULT;
 use crate::sink::{
     BlackholeSink, FileSink, FileSinkOptions, PrintSink, Sink, TcpSink, TcpSinkOptions,
-    check_directory, prepare_directory,
+    prepare_directory,
 };
 use crate::source::{
     CutOptions, DecoderFactory, FilePlan, FileSource, FileSourceOptions, FollowOptions,
@@ -37,20 +38,6 @@ pub(super) struct Connectors {
     sinks: Vec<MakeSink>,
 }
 
-/// What `check` can say of the connectors without changing anything.
-pub(super) fn check(prepared: &Prepared) -> Result<(), JobError> {
-    let errors: Vec<String> = prepared
-        .sinks
-        .iter()
-        .filter_map(|sink| match &sink.config.connector {
-            SinkConnector::File(file) => check_directory(&file.path).err(),
-            _ => None,
-        })
-        .map(|error| error.to_string())
-        .collect();
-    if errors.is_empty() { Ok(()) } else { Err(JobError::configuration(errors)) }
-}
-
 impl Connectors {
     /// Finds files, makes directories.
     pub(super) fn open(
@@ -58,6 +45,7 @@ impl Connectors {
         prepared: &Prepared,
         core_count: u16,
     ) -> Result<Connectors, JobError> {
+        check(prepared)?;
         let sources = prepared
             .sources
             .iter()

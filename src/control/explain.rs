@@ -4,13 +4,22 @@ use std::fmt::Write;
 
 use super::prepare::Prepared;
 use super::report::label;
-use crate::config::{SinkConnector, SourceConnector};
+use crate::config::{DurabilityMode, Job, Release, SinkConnector, SourceConnector};
 use crate::dataflow::{OutletSpec, Routing, StageInput, TreeSpec};
 use crate::reactor::TcpEndpoint;
 
 /// Stages in the order of the data: what each reads, computes and feeds.
-pub(super) fn explain(prepared: &Prepared, core_count: u16) -> String {
+pub(super) fn explain(job: &Job, prepared: &Prepared, core_count: u16, cpus: usize) -> String {
     let mut text = format!("every core runs all of this; cores: {core_count}\n");
+    if cpus > 1 && usize::from(core_count) == cpus {
+        let advice = format!(
+            "note: every CPU has a core; with reactor.cores = {} one is left to the kernel and to \
+             other programs, which keeps the slowest records fast",
+            cpus - 1
+        );
+        line(&mut text, 0, &advice);
+    }
+    line(&mut text, 0, durability_words(job.durability.mode));
     for stage in &prepared.stages().stages {
         match stage.input {
             StageInput::Source(source) => {
@@ -33,10 +42,40 @@ pub(super) fn explain(prepared: &Prepared, core_count: u16) -> String {
             }
         }
     }
+    for sink in &prepared.sinks {
+        let name = &sink.planned.name;
+        line(&mut text, 0, &format!("sink {name}: {}", release_words(sink.config.release)));
+    }
     for note in &prepared.notes {
         line(&mut text, 0, &format!("note: {note}"));
     }
     text
+}
+
+/// What a crash costs.
+fn durability_words(mode: DurabilityMode) -> &'static str {
+    match mode {
+        DurabilityMode::On => {
+            "durability \"on\": windows and output survive a crash; journals are not built yet, so \
+             that it runs as \"off\""
+        }
+        DurabilityMode::Off => {
+            "durability \"off\": nothing is kept; after a crash the job is run again from the start"
+        }
+    }
+}
+
+/// What a reader of the output may rely on.
+fn release_words(release: Release) -> &'static str {
+    match release {
+        Release::Immediate => {
+            "release \"immediate\": rows leave at once, and may be written again after a crash"
+        }
+        Release::Commit => {
+            "release \"commit\": rows leave with their checkpoint, each exactly once; until there \
+             are checkpoints they leave at once"
+        }
+    }
 }
 
 fn tree(text: &mut String, prepared: &Prepared, spec: &TreeSpec, depth: usize) {

@@ -11,7 +11,7 @@ use crate::dataflow::{SinkIndex, Stages, check_windows, fuse};
 use crate::format::{self, FormatOptions};
 use crate::record::KeyHasher;
 use crate::source::{EventTimeOptions, EventTimeRules};
-use crate::sql::{self, PlanOptions, PlannedSink, PlannedSource, TableOrigin};
+use crate::sql::{self, PlanOptions, PlannedSink, PlannedSource, SqlText, TableOrigin};
 use crate::worker::{DIVERSION_SCHEMA, DiversionSpec, JobGraph};
 
 /// A job, ready to be built.
@@ -58,20 +58,24 @@ pub(super) fn prepare(job: &Job, core_count: u16) -> Result<Prepared, JobError> 
         JobError::configuration(errors.iter().map(ToString::to_string).collect())
     })?;
     let mut notes = plan.notes;
-    let mut sources = match_sources(job, plan.sources, &mut notes)?;
+    let mut errors = Vec::new();
+    let mut sources = match_sources(job, plan.sources, &mut notes, &mut errors);
+    let mut sinks = match_sinks(job, plan.sinks, &mut notes, &mut errors);
+    if !errors.is_empty() {
+        return Err(JobError::configuration(errors));
+    }
     for source in &mut sources {
         let session = plan.idle_timeout_ms.map(Duration::from_millis);
         source.config.idle_timeout = source.config.idle_timeout.or(session);
     }
-    let mut sinks = match_sinks(job, plan.sinks, &mut notes)?;
-    let diversions = sources
+    let diversions: Vec<DiversionSinks> = sources
         .iter()
-        .map(|source| diversion_sinks(job, source, &mut sinks))
-        .collect::<Result<Vec<_>, _>>()?;
-    check_formats(&sources, &sinks)?;
-    let windows = check_windows(&plan.graph);
-    if !windows.is_empty() {
-        return Err(JobError::configuration(windows));
+        .map(|source| diversion_sinks(job, source, &mut sinks, &mut errors))
+        .collect();
+    errors.extend(bad_formats(&sources, &sinks));
+    errors.extend(check_windows(&plan.graph).iter().map(|window| in_query(job, window)));
+    if !errors.is_empty() {
+        return Err(JobError::configuration(errors));
     }
     let gathered: Vec<bool> =
         sinks.iter().map(|sink| core_count > 1 && sink.is_gathered()).collect();
@@ -96,46 +100,56 @@ pub(super) fn prepare(job: &Job, core_count: u16) -> Result<Prepared, JobError> 
     Ok(Prepared { sources, sinks, graph, diversions, notes })
 }
 
+/// Sources with their connectors; what is wrong with one's options goes to `errors`.
 fn match_sources(
     job: &Job,
     all: Vec<PlannedSource>,
     notes: &mut Vec<String>,
-) -> Result<Vec<PreparedSource>, JobError> {
+    errors: &mut Vec<String>,
+) -> Vec<PreparedSource> {
     let mut sources = Vec::new();
     for planned in all {
-        let config = match &planned.origin {
-            TableOrigin::Declared => job.sources[&planned.name].clone(),
+        let resolved = match &planned.origin {
+            TableOrigin::Declared => Ok((job.sources[&planned.name].clone(), Vec::new())),
             TableOrigin::Statement(options) => {
-                let resolved = job.source_from_options(&planned.name, options, statement_file(job));
-                let (config, more) = resolved.map_err(JobError::from)?;
-                notes.extend(more);
-                config
+                job.source_from_options(&planned.name, options, statement_file(job))
             }
         };
-        sources.push(PreparedSource { planned, config });
+        match resolved {
+            Ok((config, more)) => {
+                notes.extend(more);
+                sources.push(PreparedSource { planned, config });
+            }
+            Err(wrong) => errors.extend(wrong.lines()),
+        }
     }
-    Ok(sources)
+    sources
 }
 
+/// The same for sinks.
 fn match_sinks(
     job: &Job,
     all: Vec<PlannedSink>,
     notes: &mut Vec<String>,
-) -> Result<Vec<PreparedSink>, JobError> {
+    errors: &mut Vec<String>,
+) -> Vec<PreparedSink> {
     let mut sinks = Vec::new();
     for planned in all {
-        let config = match &planned.origin {
-            TableOrigin::Declared => job.sinks[&planned.name].clone(),
+        let resolved = match &planned.origin {
+            TableOrigin::Declared => Ok((job.sinks[&planned.name].clone(), Vec::new())),
             TableOrigin::Statement(options) => {
-                let resolved = job.sink_from_options(&planned.name, options, statement_file(job));
-                let (config, more) = resolved.map_err(JobError::from)?;
-                notes.extend(more);
-                config
+                job.sink_from_options(&planned.name, options, statement_file(job))
             }
         };
-        sinks.push(PreparedSink { planned, config });
+        match resolved {
+            Ok((config, more)) => {
+                notes.extend(more);
+                sinks.push(PreparedSink { planned, config });
+            }
+            Err(wrong) => errors.extend(wrong.lines()),
+        }
     }
-    Ok(sinks)
+    sinks
 }
 
 /// The file in which a job's statements stand: the job file, or the one it names.
@@ -143,43 +157,56 @@ fn statement_file(job: &Job) -> &Path {
     job.query.first().map_or(&job.job_file, |text| &text.file)
 }
 
+/// An error of the query as a whole: a window's plan no longer knows its line.
+fn in_query(job: &Job, message: &str) -> String {
+    match job.query.first() {
+        Some(SqlText { file, line, column, .. }) => {
+            format!("{}:{line}:{column}: {message}", file.display())
+        }
+        None => format!("{}: {message}", job.job_file.display()),
+    }
+}
+
 /// Finds the sinks of a source's late and rejected rows; the first to name one adds it.
 fn diversion_sinks(
     job: &Job,
     source: &PreparedSource,
     sinks: &mut Vec<PreparedSink>,
-) -> Result<DiversionSinks, JobError> {
-    let mut find = |name: &Option<String>| -> Result<Option<SinkIndex>, JobError> {
-        let Some(name) = name else { return Ok(None) };
+    errors: &mut Vec<String>,
+) -> DiversionSinks {
+    let config = &source.config;
+    let mut find = |key: &str, name: &Option<String>| {
+        let name = name.as_ref()?;
         if let Some(index) = sinks.iter().position(|sink| sink.planned.name == *name) {
-            if sinks[index].planned.schema == *DIVERSION_SCHEMA {
-                return Ok(Some(SinkIndex(index)));
+            if sinks[index].planned.schema != *DIVERSION_SCHEMA {
+                let message =
+                    format!("\"{name}\" is the target of an INSERT, too; name a sink of its own");
+                errors.push(config.place.error(key, message));
             }
-            return Err(JobError::configuration(vec![format!(
-                "{}: sink \"{name}\" is the target of an INSERT and of late or rejected rows of \
-                 \"{}\"; name a sink of its own",
-                job.job_file.display(),
-                source.planned.name
-            )]));
+            return Some(SinkIndex(index));
+        }
+        let sink = &job.sinks[name];
+        if sink.place.has("schema") {
+            let message = "late and rejected rows have columns of their own; remove it";
+            errors.push(sink.place.error("schema", message));
         }
         let planned = PlannedSink {
             name: name.clone(),
             origin: TableOrigin::Declared,
             schema: DIVERSION_SCHEMA.clone(),
         };
-        sinks.push(PreparedSink { planned, config: job.sinks[name].clone() });
-        Ok(Some(SinkIndex(sinks.len() - 1)))
+        sinks.push(PreparedSink { planned, config: sink.clone() });
+        Some(SinkIndex(sinks.len() - 1))
     };
-    let late = find(&source.config.late_sink)?;
-    Ok(DiversionSinks { late, rejected: find(&source.config.rejected_sink)? })
+    let late = find("late_sink", &config.late_sink);
+    DiversionSinks { late, rejected: find("rejected_sink", &config.rejected_sink) }
 }
 
 /// A column type that a format cannot read or write is found before anything starts.
-fn check_formats(sources: &[PreparedSource], sinks: &[PreparedSink]) -> Result<(), JobError> {
+fn bad_formats(sources: &[PreparedSource], sinks: &[PreparedSink]) -> Vec<String> {
     let sources = sources.iter().filter_map(|source| {
-        let options = source.decoder_options();
-        let error = format::decoder(&options).err()?;
-        Some(format!("source \"{}\": {error}", source.planned.name))
+        let error = format::decoder(&source.decoder_options()).err()?;
+        Some(source.config.place.error("format", error.to_string()))
     });
     let sinks = sinks.iter().filter_map(|sink| {
         let schema = &sink.planned.schema;
@@ -188,11 +215,9 @@ fn check_formats(sources: &[PreparedSource], sinks: &[PreparedSink]) -> Result<(
             (_, Some(format)) => format::encoder(format, schema),
             (_, None) => format::print_encoder(schema),
         };
-        let error = tried.err()?;
-        Some(format!("sink \"{}\": {error}", sink.planned.name))
+        Some(sink.config.place.error("format", tried.err()?.to_string()))
     });
-    let errors: Vec<String> = sources.chain(sinks).collect();
-    if errors.is_empty() { Ok(()) } else { Err(JobError::configuration(errors)) }
+    sources.chain(sinks).collect()
 }
 
 impl PreparedSource {

@@ -249,3 +249,62 @@ impl OperatorReport {
 fn micros(ns: u64) -> f64 {
     ns as f64 / 1000.0
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::Value;
+
+    /// Names of the fields, as the documentation writes them.
+    fn fields(value: &Value, before: &str, found: &mut Vec<String>) {
+        match value {
+            Value::Object(parts) => {
+                for (name, part) in parts {
+                    fields(part, name, found);
+                }
+            }
+            Value::Array(parts) => parts.iter().for_each(|part| fields(part, before, found)),
+            _ => {}
+        }
+        if !value.is_object()
+            && value.as_array().is_none_or(|parts| !parts.iter().any(Value::is_object))
+        {
+            found.push(before.to_owned());
+        }
+    }
+
+    #[test]
+    fn the_documentation_lists_every_field() {
+        let report = Report {
+            schema: REPORT_SCHEMA,
+            job: String::new(),
+            version: "",
+            run: 0,
+            outcome: "",
+            cores: 0,
+            wall_seconds: 0.0,
+            cpu_seconds: 0.0,
+            memory_peak_bytes: 0,
+            sources: BTreeMap::from([(String::new(), (&SourceCounters::default()).into())]),
+            sinks: BTreeMap::from([(
+                String::new(),
+                SinkReport::new(&SinkCounters::default(), &LatencyHistogram::default()),
+            )]),
+            operators: vec![OperatorReport::new(String::new(), &OperatorCounters::default())],
+            late_rows: 0,
+            rejected_records: 0,
+            held_rows: 0,
+            examples: Vec::new(),
+            turn_us_max: 0.0,
+            ledger: LedgerReport { balanced: true, violations: Vec::new() },
+        };
+        let mut found = Vec::new();
+        fields(&serde_json::to_value(&report).unwrap(), "", &mut found);
+        let documentation = include_str!("../../config/README.md");
+        let table = documentation.split("## The report").nth(1).expect("a chapter");
+        for field in found {
+            let listed = [format!("`{field}`"), format!(".{field}`")];
+            assert!(listed.iter().any(|name| table.contains(name)), "{field}");
+        }
+    }
+}

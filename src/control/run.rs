@@ -10,6 +10,7 @@ use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::Duration;
 
 use super::connect::Connectors;
+use super::definition::definition_hash;
 use super::prepare::{Prepared, prepare};
 use super::progress::{Progress, say};
 use super::report::{Report, RunFacts};
@@ -55,7 +56,7 @@ pub(super) fn run(job: &Job, options: &RunOptions) -> Result<(), JobError> {
         return Err(obstacle.into());
     }
     let directory = Directory::open(&job.durability.dir, &job.name, options.fresh)?;
-    let definition = definition_hash(job);
+    let definition = definition_hash(job, &prepared);
     if let Some(finished) = directory.finished()? {
         return already_finished(job, &finished, definition);
     }
@@ -272,12 +273,6 @@ fn already_finished(job: &Job, finished: &Finished, definition: u64) -> Result<(
          --fresh starts over, or give it a durability.dir of its own",
         job.job_file.display()
     )]))
-}
-
-/// Tells an edited job from the one that finished: its SQL, tables and connectors.
-fn definition_hash(job: &Job) -> u64 {
-    let definition = format!("{:?} {:?} {:?} {:?}", job.query, job.tables, job.sources, job.sinks);
-    crate::record::KeyHasher::new(0).hash(definition.as_bytes())
 }
 
 fn facts<'a>(

@@ -58,14 +58,20 @@ fn convert(
         convert_array(&arguments[0].clone().into_array(rows)?)
     });
     let name = if lenient { "TRY_CAST" } else { "CAST" };
-    let call = Call::new(
-        format!("{name}({{}} AS {})", type_name(to)),
-        vec![typed.expr],
-        to.clone(),
-        kernel,
-    );
+    // What a kernel has captured is part of its name.
+    let zone = options.time_zone;
+    let in_zone = match zone != Tz::UTC && (is_instant(&from) || is_instant(to)) {
+        true => format!(" IN {zone}"),
+        false => String::new(),
+    };
+    let name = format!("{name}({{}} AS {}{in_zone})", type_name(to));
+    let call = Call::new(name, vec![typed.expr], to.clone(), kernel);
     let call = if fallible { call.fallible() } else { call };
     Ok(fold(Typed::new(Arc::new(call), to.clone())))
+}
+
+fn is_instant(data_type: &DataType) -> bool {
+    matches!(data_type, DataType::Timestamp(_, Some(_)))
 }
 
 /// An array to an array.

@@ -328,7 +328,7 @@ fn from_unixtime(arguments: Vec<Typed>, options: &BindOptions) -> Bound {
             })
         })
     });
-    Ok(text_call("FROM_UNIXTIME", expressions, kernel))
+    Ok(text_call(&format!("FROM_UNIXTIME({{}} IN {zone})"), expressions, kernel))
 }
 
 /// `FLOOR(time TO unit)` and `CEIL(time TO unit)`: the type stays.
