@@ -6,7 +6,7 @@
 //!
 //! Read: `error` (mistakes and places) · `dialect`, `statement`, `ddl` (text to syntax) · `walk`,
 //! `refuse`, `aliases`, `rewrite`, `interval` (what is supported, in forms DataFusion reads) ·
-//! `types`, `catalog` · `planner`, `relations` (DataFusion's planner, set up as Flink's) · `bind`,
+//! `types`, `catalog` · `planner`, `relations`, `words` (DataFusion's planner, set up as Flink's) · `bind`,
 //! `operators`, `integers`, `floats`, `cast`, `functions` (expressions with Flink's types) · `streaming`, `relation`, `aggregate`, `optimize`, `lower` (plans to the
 //! graph) · `job`, `sinks`, `settings` (statements in order) · `eval` (at run time).
 
@@ -41,6 +41,7 @@ mod streaming;
 mod tests;
 mod types;
 mod walk;
+mod words;
 
 pub use error::SqlError;
 

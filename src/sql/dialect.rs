@@ -242,6 +242,9 @@ pub(super) fn parser_fault(error: ParserError, last: Location) -> Fault {
             return Fault::at(last, "this is nested too deeply; name a part of it with a view");
         }
     };
+    if text.starts_with("No infix parser") {
+        return Fault::at(last, "the operator before this is not supported");
+    }
     let Some((message, place)) = text.rsplit_once(" at Line: ") else {
         return Fault::at(last, text);
     };

@@ -95,9 +95,12 @@ pub(super) fn bind(
         };
         return Err(format!("{} takes {expected} arguments, not {}", scalar.name, arguments.len()));
     }
-    (scalar.bind)(arguments, options)
-        .map(fold)
-        .map_err(|message| format!("{}: {message}", scalar.name))
+    (scalar.bind)(arguments, options).map(fold).map_err(|message| {
+        match scalar.name.starts_with('$') {
+            true => message,
+            false => format!("{}: {message}", scalar.name),
+        }
+    })
 }
 
 /// The message for an argument of the wrong type.

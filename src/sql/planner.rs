@@ -5,7 +5,7 @@
 use arrow::datatypes::{DataType, Field, FieldRef, SchemaRef};
 use datafusion_common::config::ConfigOptions;
 use datafusion_common::{
-    DFSchema, DataFusionError, Result as PlanResult, ScalarValue, SchemaError, TableReference,
+    DFSchema, DataFusionError, Result as PlanResult, ScalarValue, TableReference,
 };
 use datafusion_expr::expr::ScalarFunction;
 use datafusion_expr::planner::{
@@ -16,19 +16,19 @@ use datafusion_expr::{
 };
 use datafusion_sql::planner::{NullOrdering, ParserOptions, PlannerContext, SqlToRel};
 use sqlparser::ast;
-use sqlparser::tokenizer::Location;
 use std::borrow::Cow;
 use std::sync::Arc;
 
 use super::TableRole;
 use super::aliases::check_aliases;
 use super::catalog::Catalog;
-use super::error::{Checked, Fault, did_you_mean};
+use super::error::Checked;
 use super::functions;
 use super::refuse::{check_expression, check_query};
 use super::relations::FlinkRelations;
 use super::rewrite::{recognise_unnest, rewrite_expression, rewrite_query};
 use super::types::SqlType;
+use super::words::planner_fault;
 
 /// Plans queries over one catalog.
 pub(super) struct Planner<'a> {
@@ -229,113 +229,5 @@ impl ExprPlanner for FlinkExpressions {
         Ok(PlannerResult::Planned(Expr::ScalarFunction(ScalarFunction::new_udf(
             function, arguments,
         ))))
-    }
-}
-
-/// DataFusion's error in our words, with its place.
-pub(super) fn planner_fault(error: DataFusionError) -> Fault {
-    match error {
-        DataFusionError::Diagnostic(diagnostic, inner) => {
-            let inner = planner_fault(*inner);
-            let location = diagnostic
-                .span
-                .map(|span| Location { line: span.start.line, column: span.start.column });
-            let message = match inner.message.starts_with("Column in ") {
-                true => ungrouped(&diagnostic.message),
-                false => inner.message,
-            };
-            Fault { location: location.or(inner.location), message }
-        }
-        DataFusionError::Context(_, inner) => planner_fault(*inner),
-        DataFusionError::Collection(errors) => errors
-            .into_iter()
-            .next()
-            .map_or_else(|| Fault::anywhere("the query cannot be planned"), planner_fault),
-        DataFusionError::SchemaError(error, _) => schema_fault(&error),
-        DataFusionError::Plan(message)
-        | DataFusionError::NotImplemented(message)
-        | DataFusionError::Execution(message)
-        | DataFusionError::Internal(message) => Fault::anywhere(first_line(&message)),
-        other => Fault::anywhere(first_line(&other.strip_backtrace())),
-    }
-}
-
-/// DataFusion's message on one line; what it says in its own types is said in Flink's.
-fn first_line(message: &str) -> String {
-    let line = message.lines().next().unwrap_or_default();
-    match line.strip_prefix("Cannot create filter with non-boolean predicate ") {
-        Some(rest) => {
-            let predicate = rest.split(" returning ").next().unwrap_or(rest);
-            format!(
-                "WHERE and HAVING take a BOOLEAN, and {predicate} is not; compare it with something"
-            )
-        }
-        None => operands(line).unwrap_or_else(|| line.to_string()),
-    }
-}
-
-/// `'t.x' must appear in GROUP BY clause …` in our words.
-fn ungrouped(message: &str) -> String {
-    let column = message.split('\'').nth(1).unwrap_or_default();
-    let column = column.rsplit('.').next().unwrap_or_default();
-    format!("`{column}` is neither in GROUP BY nor inside an aggregate; add it to GROUP BY")
-}
-
-/// DataFusion's refusals of operand types.
-fn operands(line: &str) -> Option<String> {
-    const ARITHMETIC: &str = "Cannot coerce arithmetic expression ";
-    const COMPARISON: &str = "Cannot infer common argument type for comparison operation ";
-    let (rest, verdict) = match line.strip_prefix(ARITHMETIC) {
-        Some(rest) => (rest, "is not defined; CAST one side"),
-        None => {
-            (line.strip_prefix(COMPARISON)?, "compares different kinds of things; CAST one of them")
-        }
-    };
-    let expression = rest.split(" to valid types").next().unwrap_or(rest);
-    let words: Vec<&str> = expression.split(' ').map(flink_name).collect();
-    Some(format!("{} {verdict}", words.join(" ")))
-}
-
-/// Flink's name for a type as DataFusion prints it.
-fn flink_name(word: &str) -> &str {
-    match word {
-        "Utf8" => "STRING",
-        "Int8" => "TINYINT",
-        "Int16" => "SMALLINT",
-        "Int32" => "INT",
-        "Int64" => "BIGINT",
-        "Float32" => "FLOAT",
-        "Float64" => "DOUBLE",
-        "Boolean" => "BOOLEAN",
-        "Binary" => "BYTES",
-        "Date32" => "DATE",
-        "Timestamp(ms)" | "Timestamp(Millisecond," => "TIMESTAMP(3)",
-        "Timestamp(µs)" => "TIMESTAMP(6)",
-        "Interval(MonthDayNano)" => "INTERVAL",
-        other => other,
-    }
-}
-
-fn schema_fault(error: &SchemaError) -> Fault {
-    let at = |column: &datafusion_common::Column, message: String| {
-        let place = column.spans.first();
-        let location =
-            place.map(|span| Location { line: span.start.line, column: span.start.column });
-        Fault { location, message }
-    };
-    match error {
-        SchemaError::FieldNotFound { field, valid_fields } => {
-            let names = valid_fields.iter().map(|column| column.name.as_str());
-            let hint = did_you_mean(&field.name, names);
-            at(field, format!("there is no column `{}`{hint}", field.name))
-        }
-        SchemaError::AmbiguousReference { field } => at(
-            field,
-            format!("the column `{}` is in several tables; write table.{}", field.name, field.name),
-        ),
-        SchemaError::DuplicateQualifiedField { name, .. }
-        | SchemaError::DuplicateUnqualifiedField { name } => Fault::anywhere(format!(
-            "two columns are named `{name}`; give one another name with AS"
-        )),
     }
 }

@@ -5,6 +5,8 @@ mod expressions;
 mod graphs;
 mod limits;
 mod refusals;
+mod refused_queries;
+mod refused_tables;
 
 use arrow::array::RecordBatch;
 

@@ -5,6 +5,7 @@
 //! files and sockets) · `mutations` (job files and SQL with faults).
 #![expect(clippy::disallowed_methods, reason = "the suite starts processes and waits for them")]
 
+mod check_errors;
 mod command_line;
 mod config_errors;
 mod jobs;
