@@ -209,9 +209,8 @@ impl Parentheses {
                 return;
             }
             Token::RParen => {
-                if self.open.pop() == Some(true) {
-                    self.doubled -= 1;
-                }
+                let counted = self.open.pop() == Some(true);
+                self.doubled -= usize::from(counted);
             }
             Token::Word(word) if matches!(word.keyword, Keyword::SELECT | Keyword::WITH) => {
                 let count = self.run.saturating_sub(1);

@@ -43,9 +43,11 @@ where
     if let Some(distinct) = distinct {
         return Arc::new(move |values, rows| {
             let (left, right) = (operand::<T>(&values[0], rows)?, operand::<T>(&values[1], rows)?);
-            let equal = |(left, right): (Option<T::Native>, Option<T::Native>)| left == right;
-            let result: BooleanArray =
-                left.iter().zip(&right).map(|pair| Some(equal(pair) != distinct)).collect();
+            let result: BooleanArray = left
+                .iter()
+                .zip(&right)
+                .map(|(one, other)| Some((one == other) != distinct))
+                .collect();
             Ok(Arc::new(result) as ArrayRef)
         });
     }

@@ -55,8 +55,8 @@ impl<'a> Planner<'a> {
     pub(super) fn plan_query(&self, mut query: Box<ast::Query>) -> Checked<LogicalPlan> {
         recognise_unnest(&mut query)?;
         check_query(&mut query)?;
-        check_aliases(&mut query, &|query| {
-            let plan = self.plan_checked(query)?;
+        check_aliases(&mut query, &|part| {
+            let plan = self.plan_checked(part)?;
             Ok(plan.schema().fields().iter().map(|field| field.name().clone()).collect())
         })?;
         self.plan_checked(query)

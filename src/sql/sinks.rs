@@ -60,8 +60,8 @@ impl Targets {
         let relation = builder.convert(&plan, &format!("{path}/query"))?;
         refuse_window(&relation)?;
         // Also what an earlier INSERT wrote may be what this one reads.
-        let written = std::iter::once(&name.value).chain(self.by_name.keys());
-        if let Some(both) = written.into_iter().find(|&table| reads(builder, table)) {
+        let targets = std::iter::once(&name.value).chain(self.by_name.keys());
+        if let Some(both) = targets.into_iter().find(|&written| reads(builder, written)) {
             let message = format!("`{both}` is both read and written; use two tables");
             return Err(Fault::span(name.span, message));
         }

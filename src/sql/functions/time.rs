@@ -345,7 +345,7 @@ pub(super) fn round_time(
     }
     let unit = Unit::of(unit)?;
     let unit_of_time = match data_type {
-        DataType::Timestamp(unit, _) => unit,
+        DataType::Timestamp(kept, _) => kept,
         _ => TimeUnit::Millisecond,
     };
     let local = DataType::Timestamp(unit_of_time, None);

@@ -228,8 +228,8 @@ fn the_rowtime_may_be_computed() {
     let columns: Vec<ArrayRef> =
         vec![Arc::new(Int64Array::from(vec![1])), Arc::new(Int64Array::from(vec![1_500]))];
     let rows = RecordBatch::try_new(plan.graph.nodes[0].schema.clone(), columns).unwrap();
-    for expression in [expression, &watermark.expression] {
-        let times = expression.evaluate(&rows, super::now()).unwrap();
+    for computed in [expression, &watermark.expression] {
+        let times = computed.evaluate(&rows, super::now()).unwrap();
         assert!(matches!(times.data_type(), DataType::Timestamp(TimeUnit::Millisecond, Some(_))));
     }
     let text = rendered(&plan.graph);
