@@ -24,6 +24,9 @@ use std::time::{Duration, Instant};
 
 use hdrhistogram::Histogram;
 
+/// Longest latency told apart: a minute.
+const LATENCY_NS_MAX: u64 = 60_000_000_000;
+
 /// What a run measures at.
 #[derive(Clone, Copy)]
 struct Load {
@@ -48,16 +51,15 @@ fn main() {
         seconds: option("--seconds", 10),
         runs: usize::try_from(option("--runs", 15)).expect("a small number"),
     };
-    pin(0);
     let (mut floor, mut job) = (Vec::new(), Vec::new());
     println!("{} lines/s, {} s a run; microseconds", load.rate, load.seconds);
     println!("run  relay p50  p99  p99.9 | pelton p50  p99  p99.9 | received");
     for run in 1..=load.runs {
         let relay = Relay::start();
-        floor.push(measure(relay.input, relay.output, load));
+        floor.push(on_first_cpu(|| measure(relay.input, relay.output, load)));
         relay.stop();
         let pelton = Pelton::start();
-        job.push(measure(pelton.input, pelton.output, load));
+        job.push(on_first_cpu(|| measure(pelton.input, pelton.output, load)));
         pelton.stop();
         let (a, b) = (floor[run - 1], job[run - 1]);
         println!(
@@ -96,7 +98,9 @@ fn measure(input: SocketAddr, output: SocketAddr, load: Load) -> Figures {
     let mut lines = connect(input);
     thread::sleep(Duration::from_millis(100));
     let total = load.rate * load.seconds;
-    let mut histogram = Histogram::<u64>::new(3).expect("three digits are allowed");
+    // With bounds: one that grows would be held to its first few nanoseconds by `saturating_record`.
+    let mut histogram = Histogram::<u64>::new_with_bounds(1, LATENCY_NS_MAX, 3)
+        .expect("the bounds are in order, and three digits are allowed");
     let (mut sent, mut received) = (0, 0);
     let mut reader = ResultReader::default();
     let began = Instant::now();
@@ -121,6 +125,7 @@ fn measure(input: SocketAddr, output: SocketAddr, load: Load) -> Figures {
             }
         });
     }
+    assert!(histogram.value_at_quantile(0.5) > 1000, "no loopback takes less than a microsecond");
     let at = |quantile: f64| histogram.value_at_quantile(quantile) as f64 / 1000.0;
     Figures { p50: at(0.5), p99: at(0.99), p999: at(0.999), sent, received }
 }
@@ -287,6 +292,15 @@ fn connect(address: SocketAddr) -> TcpStream {
         thread::sleep(Duration::from_millis(10));
     }
     panic!("nobody listens on {address}");
+}
+
+/// On a thread of its own: a process started by a pinned thread would be held to that thread's CPU.
+fn on_first_cpu<T: Send>(body: impl FnOnce() -> T + Send) -> T {
+    let pinned = || {
+        pin(0);
+        body()
+    };
+    thread::scope(|scope| scope.spawn(pinned).join()).expect("the generator does not panic")
 }
 
 fn pin(cpu: usize) {

@@ -1,8 +1,15 @@
 //! Every bound and size, with its reason, and the assertions that relate them.
 
-/// Rows a turn hands to the operators before it looks at the network again: at 50 ns a row this
-/// keeps turns near 400 us under full load.
+/// Rows a turn hands to the operators before it looks at the network again, at most: at 50 ns a row
+/// this keeps turns near 400 us under full load.
 pub const TURN_ROWS_MAX: usize = 8192;
+
+/// Rows that a turn may always hand over, however long they take: the fixed cost of a turn is about
+/// 2 us.
+pub const TURN_ROWS_MIN: usize = 512;
+
+/// How long a turn under full load should take, 2 ms: rows are counted out accordingly.
+pub const TURN_NS_AIM: u64 = 2_000_000;
 
 /// Rows in one batch at most: decoders and firing windows cut here.
 pub const BATCH_ROWS_MAX: usize = 8192;
@@ -136,6 +143,7 @@ pub const PROGRESS_INTERVAL: std::time::Duration = std::time::Duration::from_sec
 
 const _: () = {
     assert!(BATCH_ROWS_MAX <= TURN_ROWS_MAX);
+    assert!(TURN_ROWS_MIN <= TURN_ROWS_MAX);
     assert!(COALESCED_BATCH_ROWS_MAX < BATCH_ROWS_MAX);
     assert!(BATCH_BYTES_MAX + LINE_BYTES_CEILING < i32::MAX as usize);
     assert!(LINE_BYTES_MAX_DEFAULT <= LINE_BYTES_CEILING);

@@ -37,9 +37,9 @@ pub use net::{
     ConnectionId, Dialer, ListenerId, NetEvent, Network, OwnerId, Received, TcpEndpoint,
 };
 pub use probe::{Obstacle, probe};
-pub use threads::{sleep, spawn_thread};
+pub use threads::{leave_core_cpus, sleep, spawn_thread};
 pub use topology::{CoresError, CoresRequest, allowed_cpus, helper_cpus, resolve_cores};
-pub use usage::{ProcessUsage, process_usage};
+pub use usage::{ProcessUsage, process_usage, return_freed_memory};
 
 /// What a core's task may use of the outside world during a turn.
 pub trait Io {

@@ -79,6 +79,8 @@ pub trait SourceOutput {
     fn push(&mut self, batch: Batch);
     /// True when the outlet has no room or the turn's budget of rows is used.
     fn is_full(&self) -> bool;
+    /// The turn's budget: rows to decode in one poll, also of those that cannot be pushed yet.
+    fn rows_max(&self) -> usize;
     /// Takes a record that could not be decoded or admitted. The source has counted it.
     fn reject(&mut self, rejection: Rejection);
     /// Sends to the same source's instance on another core. Messages are few and never dropped.

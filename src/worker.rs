@@ -3,7 +3,7 @@
 //! In:  what the core's sources read and what other cores sent.
 //! Out: rows in sinks, elements in outboxes, and reports for the housekeeping thread.
 //!
-//! Read: this file · `tree` (a stage's operators) · `port` (what trees write to) · `sources` ·
+//! Read: this file · `budget` (rows of a turn) · `tree` (a stage's operators) · `port` (what trees write to) · `sources` ·
 //! `sinks` · `build` (a core's worker from the job) · `diversion` (late and rejected rows) · `report` (what a core tells the others).
 //!
 //! Invariants
@@ -11,6 +11,7 @@
 //! - A stage that cannot pass anything on is skipped; the others go on.
 //! - A turn handles a bounded number of rows per stage.
 
+mod budget;
 mod build;
 mod diversion;
 mod port;
@@ -35,6 +36,7 @@ use crate::reactor::{Io, Task, Turn};
 use crate::record::{Element, Timestamp, Watermark};
 use crate::source::SourceProgress;
 use crate::stdx::Failure;
+use budget::TurnBudget;
 use port::Port;
 
 /// The dataflow of one core.
@@ -46,13 +48,15 @@ pub struct Worker {
     pub(crate) diversions: Vec<Diversion>,
     pub(crate) signal: JobSignal,
     pub(crate) reporter: Reporter,
-    /// Rows a stage handles in one turn.
-    pub(crate) turn_rows_max: usize,
+    /// Rows each stage handles in one turn.
+    budget: TurnBudget,
     pub(crate) diverted: Vec<Diverted>,
     pub(crate) command_seen: JobCommand,
     /// A rejected record that ends the job.
     pub(crate) rejection_failure: Option<Failure>,
     pub(crate) turn_began_ns: u64,
+    /// Rows all stages have handled in this turn.
+    turn_rows: usize,
     pub(crate) was_busy: bool,
 }
 
@@ -66,6 +70,8 @@ pub(crate) struct Stage {
     pub(crate) source: Option<SourceIndex>,
     /// Nothing more will come in.
     pub(crate) input_ended: bool,
+    /// What a source's end was owed to.
+    pub(crate) ended_by: JobCommand,
     /// Everything has come, gone through and been flushed.
     pub(crate) ended: bool,
     /// When the input alone makes work: monotonic ns.
@@ -114,10 +120,10 @@ impl Worker {
             return false;
         }
         let now = Timestamp::from_millis(io.clock().wall_ms());
-        let turn_rows_max = self.turn_rows_max;
+        let turn_rows = self.budget.rows();
         let Worker { stages, sources, outboxes, sinks, diverted, diversions, .. } = self;
         let stage = &mut stages[index];
-        let mut port = Port { outboxes, sinks, io, budget_rows: turn_rows_max, diverted, now_ns };
+        let mut port = Port { outboxes, sinks, io, budget_rows: turn_rows, diverted, now_ns };
         // What an earlier turn left comes before this turn's time.
         stage.tree.advance(&mut port);
         stage.tree.on_clock(now, &mut port);
@@ -134,9 +140,10 @@ impl Worker {
             stage.feed(sources, &mut port, self.command_seen)
         };
         stage.tree.flush(&mut port);
-        let emitted = port.budget_rows < turn_rows_max;
+        let handled = turn_rows - port.budget_rows;
         let diverted_any = self.pass_on_diverted(index, now_ns, io);
-        served | emitted | diverted_any
+        self.turn_rows += handled;
+        served | (handled > 0) | diverted_any
     }
 
     /// Late and rejected rows of a stage go to their source's sinks, or are only counted.
@@ -198,9 +205,11 @@ impl Worker {
 
     fn measure_turn(&mut self, now_ns: u64) {
         if self.was_busy {
-            self.reporter.note_turn(now_ns.saturating_sub(self.turn_began_ns));
+            let turn_ns = now_ns.saturating_sub(self.turn_began_ns);
+            self.reporter.note_turn(turn_ns);
+            self.budget.observe(self.turn_rows, turn_ns);
         }
-        self.turn_began_ns = now_ns;
+        (self.turn_began_ns, self.turn_rows) = (now_ns, 0);
     }
 
     /// What the executor is told; reports are sent on the way.
@@ -262,8 +271,16 @@ impl Stage {
         operators: Vec<OperatorSpec>,
         source: Option<SourceIndex>,
     ) -> Stage {
-        let (input_ended, ended) = (false, false);
-        Stage { input, tree, operators, source, input_ended, ended, wakes_at_ns: None }
+        Stage {
+            input,
+            tree,
+            operators,
+            source,
+            input_ended: false,
+            ended_by: JobCommand::Run,
+            ended: false,
+            wakes_at_ns: None,
+        }
     }
 
     /// New elements, while there is room and budget.
@@ -287,13 +304,13 @@ impl Stage {
     ) -> bool {
         let mut progress = SourceProgress::Busy;
         if !slot.has_staged() && !self.tree.is_full(port) {
-            progress = slot.poll(port.io);
+            progress = slot.poll(port.budget_rows.max(1), port.io);
         }
         let mut passed = false;
         while !self.tree.is_full(port)
             && let Some(batch) = slot.next_batch()
         {
-            self.tree.accept(Element::Batch(batch), port);
+            pass(&mut self.tree, Element::Batch(batch), port);
             passed = true;
         }
         if slot.has_staged() || self.tree.is_full(port) {
@@ -325,7 +342,7 @@ impl Stage {
             self.tree.accept(Element::Watermark(last), port);
         }
         self.tree.accept(Element::End, port);
-        self.input_ended = true;
+        (self.input_ended, self.ended_by) = (true, command);
     }
 
     fn feed_from_edge(&mut self, port: &mut Port<'_>) -> bool {
@@ -333,20 +350,21 @@ impl Stage {
         let mut passed = false;
         while !self.tree.is_full(port) && !port.budget_is_used() {
             let Some(element) = inbox.next() else { break };
-            let rows = match &element {
-                Element::Batch(batch) => batch.len(),
-                Element::Watermark(_) | Element::Barrier(_) => 0,
-                Element::End => {
-                    self.input_ended = true;
-                    0
-                }
-            };
-            let before = port.budget_rows;
-            self.tree.accept(element, port);
-            // Rows count once: as they come in, or as more than that go out.
-            port.use_budget(rows.saturating_sub(before - port.budget_rows));
+            self.input_ended |= matches!(element, Element::End);
+            pass(&mut self.tree, element, port);
             passed = true;
         }
         passed
     }
+}
+
+/// Rows count once: as they come in, or as more than that go out.
+fn pass(tree: &mut Tree, element: Element, port: &mut Port<'_>) {
+    let rows = match &element {
+        Element::Batch(batch) => batch.len(),
+        Element::Watermark(_) | Element::Barrier(_) | Element::End => 0,
+    };
+    let before = port.budget_rows;
+    tree.accept(element, port);
+    port.use_budget(rows.saturating_sub(before - port.budget_rows));
 }

@@ -5,9 +5,12 @@
 use serde::Serialize;
 use std::collections::BTreeMap;
 
+use super::prepare::Prepared;
 use super::totals::Totals;
+use crate::config::Job;
 use crate::dataflow::{Graph, OperatorSpec};
 use crate::metrics::{LatencyHistogram, OperatorCounters, SinkCounters, SourceCounters};
+use crate::reactor::process_usage;
 
 /// Version of the document's form.
 const REPORT_SCHEMA: u32 = 1;
@@ -19,8 +22,10 @@ pub(super) struct Report {
     job: String,
     version: &'static str,
     run: u32,
-    /// `finished` (bounded input ended), `stopped`, `drained`.
+    /// `finished` (bounded input ended), `stopped`, `drained`, `failed`.
     outcome: &'static str,
+    /// What ended a run that failed.
+    error: Option<String>,
     cores: u16,
     wall_seconds: f64,
     /// User and system time of all threads of the process, from its start.
@@ -36,9 +41,10 @@ pub(super) struct Report {
     held_rows: u64,
     /// The first late and rejected records of each core, with place and reason.
     examples: Vec<String>,
-    /// Longest time from one turn of a core to its next while it had work, microseconds.
-    turn_us_max: f64,
-    ledger: LedgerReport,
+    /// From one turn of a core to its next while it had work.
+    turn_us: LatencyReport,
+    /// Of a run that did not fail.
+    ledger: Option<LedgerReport>,
 }
 
 #[derive(Serialize, Debug)]
@@ -103,7 +109,30 @@ pub(super) struct RunFacts<'a> {
     pub(super) source_names: Vec<String>,
     pub(super) sink_names: Vec<String>,
     pub(super) graph: &'a Graph,
-    pub(super) violations: Vec<String>,
+    /// `None` when the ledger was not checked.
+    pub(super) violations: Option<Vec<String>>,
+    pub(super) error: Option<String>,
+}
+
+impl<'a> RunFacts<'a> {
+    /// Of a process at its end; wall time, cores, outcome and what went wrong are the caller's.
+    pub(super) fn new(job: &'a Job, prepared: &'a Prepared, run: u32) -> RunFacts<'a> {
+        let usage = process_usage();
+        RunFacts {
+            job: &job.name,
+            run,
+            outcome: "",
+            cores: 0,
+            wall_seconds: 0.0,
+            cpu_seconds: usage.cpu.as_secs_f64(),
+            memory_peak_bytes: usage.memory_peak_bytes,
+            source_names: prepared.sources.iter().map(|it| it.planned.name.clone()).collect(),
+            sink_names: prepared.sinks.iter().map(|it| it.planned.name.clone()).collect(),
+            graph: &prepared.graph.graph,
+            violations: None,
+            error: None,
+        }
+    }
 }
 
 impl Report {
@@ -133,11 +162,11 @@ impl Report {
             rejected_records: totals.rejected(),
             held_rows: totals.held(),
             examples: totals.examples.clone(),
-            turn_us_max: micros(totals.turn_ns_max),
-            ledger: LedgerReport {
-                balanced: facts.violations.is_empty(),
-                violations: facts.violations,
-            },
+            turn_us: (&totals.turns).into(),
+            error: facts.error,
+            ledger: facts
+                .violations
+                .map(|violations| LedgerReport { balanced: violations.is_empty(), violations }),
         }
     }
 
@@ -181,6 +210,19 @@ pub(super) fn label(graph: &Graph, spec: OperatorSpec) -> String {
     }
 }
 
+impl From<&LatencyHistogram> for LatencyReport {
+    fn from(histogram: &LatencyHistogram) -> LatencyReport {
+        LatencyReport {
+            p50: micros(histogram.quantile_ns(0.5)),
+            p90: micros(histogram.quantile_ns(0.9)),
+            p99: micros(histogram.quantile_ns(0.99)),
+            p99_9: micros(histogram.quantile_ns(0.999)),
+            p99_99: micros(histogram.quantile_ns(0.9999)),
+            max: micros(histogram.max_ns()),
+        }
+    }
+}
+
 impl From<&SourceCounters> for SourceReport {
     fn from(counters: &SourceCounters) -> SourceReport {
         let SourceCounters {
@@ -205,15 +247,7 @@ impl From<&SourceCounters> for SourceReport {
 impl SinkReport {
     fn new(counters: &SinkCounters, latency: &LatencyHistogram) -> SinkReport {
         let SinkCounters { rows_in, rows_out, rows_discarded, bytes_out } = *counters;
-        let latency_us = LatencyReport {
-            p50: micros(latency.quantile_ns(0.5)),
-            p90: micros(latency.quantile_ns(0.9)),
-            p99: micros(latency.quantile_ns(0.99)),
-            p99_9: micros(latency.quantile_ns(0.999)),
-            p99_99: micros(latency.quantile_ns(0.9999)),
-            max: micros(latency.max_ns()),
-        };
-        SinkReport { rows_in, rows_out, rows_discarded, bytes_out, latency_us }
+        SinkReport { rows_in, rows_out, rows_discarded, bytes_out, latency_us: latency.into() }
     }
 }
 
@@ -295,8 +329,9 @@ mod tests {
             rejected_records: 0,
             held_rows: 0,
             examples: Vec::new(),
-            turn_us_max: 0.0,
-            ledger: LedgerReport { balanced: true, violations: Vec::new() },
+            turn_us: (&LatencyHistogram::default()).into(),
+            error: None,
+            ledger: Some(LedgerReport { balanced: true, violations: Vec::new() }),
         };
         let mut found = Vec::new();
         fields(&serde_json::to_value(&report).unwrap(), "", &mut found);

@@ -4,7 +4,7 @@
 //! cores, which bind and read. This thread then is the housekeeping thread: it waits for reports
 //! and signals and prints progress.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::Duration;
@@ -14,7 +14,7 @@ use super::definition::definition_hash;
 use super::prepare::{Prepared, prepare};
 use super::progress::{Progress, say};
 use super::report::{Report, RunFacts};
-use super::signals::StopRequest;
+use super::signals::StopSignals;
 use super::totals::Totals;
 use super::{ErrorClass, JobError, ledger};
 use crate::config::{CoreChoice, DurabilityMode, Job, Spin};
@@ -35,8 +35,8 @@ pub struct RunOptions {
     pub fresh: bool,
 }
 
-/// How often this thread looks for signals.
-const SIGNAL_LOOK_INTERVAL: Duration = Duration::from_millis(100);
+/// How long stopping may take before the user reads what it waits for, and how often again.
+const STOPPING_PATIENCE: Duration = Duration::from_secs(5);
 
 pub(super) fn run(job: &Job, options: &RunOptions) -> Result<(), JobError> {
     let began_ns = SystemClock.monotonic_ns();
@@ -61,33 +61,54 @@ pub(super) fn run(job: &Job, options: &RunOptions) -> Result<(), JobError> {
         return already_finished(job, &finished, definition);
     }
     let connectors = Connectors::open(job, &prepared, core_count)?;
-    let stop = StopRequest::install().map_err(|error| {
-        JobError::new(ErrorClass::Environment, format!("cannot watch for signals: {error}"))
-    })?;
-    let mut running = Running::start(job, &prepared, connectors, cpus)?;
-    let outcome = running.supervise(&stop, options, began_ns)?;
-    let wall_seconds = seconds(SystemClock.monotonic_ns() - began_ns);
-    let totals = running.end()?;
-    let violations = ledger::violations(prepared.stages(), &prepared.diversions, &totals);
+    let mut running = Running::start(job, &prepared, connectors, cpus, options.drain)?;
+    let ended = running.supervise(&prepared, began_ns);
     let run = directory.run();
-    let facts = facts(job, &prepared, outcome, run, (core_count, wall_seconds), &violations);
-    let report = Report::new(facts, &totals);
-    say(&report.summary());
-    if let Some(path) = &options.report {
-        std::fs::write(path, report.to_json()).map_err(|error| {
-            JobError::new(ErrorClass::Io, format!("cannot write {}: {error}", path.display()))
-        })?;
-    }
-    if !violations.is_empty() {
-        let lines =
-            violations.iter().map(|line| format!("ledger: {line}; this is a bug")).collect();
-        return Err(JobError { class: ErrorClass::DataIntegrity, lines });
-    }
-    if outcome == Outcome::Finished {
+    let ended = ended.and_then(|()| running.end());
+    let facts = RunFacts {
+        cores: core_count,
+        wall_seconds: seconds(SystemClock.monotonic_ns() - began_ns),
+        ..RunFacts::new(job, &prepared, run)
+    };
+    let result = conclude(&prepared, ended, facts, &running.totals(), options.report.as_deref());
+    if result? == Outcome::Finished {
         let at = crate::record::Timestamp::from_millis(SystemClock.wall_ms()).to_string();
         directory.set_finished(&Finished { definition, run, at })?;
     }
     Ok(())
+}
+
+/// Checks the ledger of a run that ended well, and reports one that ended in any way.
+fn conclude(
+    prepared: &Prepared,
+    ended: Result<Outcome, JobError>,
+    mut facts: RunFacts<'_>,
+    totals: &Totals,
+    path: Option<&Path>,
+) -> Result<Outcome, JobError> {
+    facts.outcome = match &ended {
+        Ok(outcome) => outcome.word(),
+        Err(_) => "failed",
+    };
+    facts.violations =
+        ended.is_ok().then(|| ledger::violations(prepared.stages(), &prepared.diversions, totals));
+    facts.error = ended.as_ref().err().map(|error| error.lines.join("\n"));
+    let broken = facts.violations.clone().unwrap_or_default();
+    let report = Report::new(facts, totals);
+    say(&report.summary());
+    let written = path.map_or(Ok(()), |path| {
+        std::fs::write(path, report.to_json()).map_err(|error| {
+            JobError::new(ErrorClass::Io, format!("cannot write {}: {error}", path.display()))
+        })
+    });
+    // What ended the job is said first.
+    let outcome = ended?;
+    written?;
+    if broken.is_empty() {
+        return Ok(outcome);
+    }
+    let lines = broken.iter().map(|line| format!("ledger: {line}; this is a bug")).collect();
+    Err(JobError { class: ErrorClass::DataIntegrity, lines })
 }
 
 /// How a run ended.
@@ -108,28 +129,39 @@ impl Outcome {
     }
 }
 
+impl From<JobCommand> for Outcome {
+    fn from(ended_by: JobCommand) -> Outcome {
+        match ended_by {
+            JobCommand::Run => Outcome::Finished,
+            JobCommand::Stop => Outcome::Stopped,
+            JobCommand::Drain => Outcome::Drained,
+        }
+    }
+}
+
 /// Cores that run, and their newest reports.
 struct Running {
     cores: Option<reactor::RunningCores>,
-    wakers: Vec<Arc<dyn reactor::Wake>>,
-    signal: JobSignal,
+    stop: StopSignals,
     reports: mpsc::Receiver<CoreReport>,
     newest: Vec<Option<CoreReport>>,
 }
 
 impl Running {
+    /// Once it returns, a signal is obeyed: windows that are open are fired first if `drain`.
     fn start(
         job: &Job,
         prepared: &Prepared,
         connectors: Connectors,
         cpus: Vec<usize>,
+        drain: bool,
     ) -> Result<Running, JobError> {
         let core_count = cpus.len();
         let spin = match job.reactor.spin {
             Spin::Always => reactor::Spin::Always,
             Spin::For(time) => reactor::Spin::For(time),
         };
-        let cores = Cores::prepare(ReactorOptions { cpus, spin })?;
+        let cores = Cores::prepare(ReactorOptions { cpus: cpus.clone(), spin })?;
         let wakers = cores.wakers();
         let graph = Arc::new(prepared.graph.clone());
         let connectors = Arc::new(connectors);
@@ -145,41 +177,53 @@ impl Running {
                 Box::new(Worker::build(&graph, wiring, sources, sinks, signal, reporter))
             })
         });
-        let cores = cores.start(factories.collect())?;
+        let factories = factories.collect();
+        let command = if drain { JobCommand::Drain } else { JobCommand::Stop };
+        let stop = StopSignals::watch(&cpus, move || {
+            say("stopping: reading has ended, what is in flight is being finished");
+            signal.set(command);
+            wakers.iter().for_each(|waker| waker.wake());
+        });
+        let stop = stop.map_err(|error| {
+            JobError::new(ErrorClass::Environment, format!("cannot watch for signals: {error}"))
+        })?;
+        let cores = cores.start(factories)?;
+        // Where it fails this thread shares a core's CPU, which is slower and not wrong.
+        let _ = reactor::leave_core_cpus(&cpus);
         let newest = (0..core_count).map(|_| None).collect();
-        Ok(Running { cores: Some(cores), wakers, signal, reports, newest })
+        Ok(Running { cores: Some(cores), stop, reports, newest })
     }
 
     /// Until every core has sent its last report.
-    fn supervise(
-        &mut self,
-        stop: &StopRequest,
-        options: &RunOptions,
-        began_ns: u64,
-    ) -> Result<Outcome, JobError> {
-        let mut outcome = Outcome::Finished;
+    fn supervise(&mut self, prepared: &Prepared, began_ns: u64) -> Result<(), JobError> {
         let mut progress = Progress::default();
-        let mut printed_ns = began_ns;
+        let interval_ns = nanos(PROGRESS_INTERVAL);
+        let (mut printed_ns, mut stopping_ns) = (began_ns, None);
         while !self.all_final() {
-            if stop.is_set() && outcome == Outcome::Finished {
-                outcome = if options.drain { Outcome::Drained } else { Outcome::Stopped };
-                say("stopping: reading has ended, what is in flight is being finished");
-                self.command(if options.drain { JobCommand::Drain } else { JobCommand::Stop });
-            }
-            match self.reports.recv_timeout(SIGNAL_LOOK_INTERVAL) {
+            let due_ns = printed_ns + interval_ns;
+            let left_ns = due_ns.saturating_sub(SystemClock.monotonic_ns());
+            match self.reports.recv_timeout(Duration::from_nanos(left_ns)) {
                 Ok(report) => self.take(report)?,
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => return Err(self.core_lost()),
             }
             let now_ns = SystemClock.monotonic_ns();
-            if now_ns - printed_ns >= u64::try_from(PROGRESS_INTERVAL.as_nanos()).expect("seconds")
-            {
-                let interval = seconds(now_ns - printed_ns);
-                progress.print(&self.totals(), seconds(now_ns - began_ns), interval);
-                printed_ns = now_ns;
+            if now_ns < due_ns {
+                continue;
+            }
+            let totals = self.totals();
+            progress.print(&totals, seconds(now_ns - began_ns), seconds(now_ns - printed_ns));
+            printed_ns = now_ns;
+            reactor::return_freed_memory();
+            if self.stop.is_requested() {
+                let since_ns = stopping_ns.get_or_insert(now_ns);
+                if now_ns - *since_ns >= nanos(STOPPING_PATIENCE) {
+                    *since_ns = now_ns;
+                    say_what_stopping_waits_for(prepared, &totals);
+                }
             }
         }
-        Ok(outcome)
+        Ok(())
     }
 
     /// Keeps the newest report. A core that gave up ends the job: the others are not waited for,
@@ -201,13 +245,6 @@ impl Running {
         Ok(())
     }
 
-    fn command(&self, command: JobCommand) {
-        self.signal.set(command);
-        for waker in &self.wakers {
-            waker.wake();
-        }
-    }
-
     fn all_final(&self) -> bool {
         self.newest.iter().all(|report| report.as_ref().is_some_and(|report| report.is_final))
     }
@@ -227,14 +264,25 @@ impl Running {
         JobError::new(ErrorClass::Environment, format!("a core ended: {}", failures.join("; ")))
     }
 
-    /// Waits for the threads.
-    fn end(mut self) -> Result<Totals, JobError> {
-        let totals = self.totals();
+    /// Waits for the threads of cores that have sent their last reports.
+    fn end(&mut self) -> Result<Outcome, JobError> {
         for ended in self.cores.take().map(reactor::RunningCores::join).unwrap_or_default() {
             ended.map_err(|error| JobError::new(ErrorClass::Environment, error.to_string()))?;
         }
-        Ok(totals)
+        let ended_by = self.newest.iter().flatten().map(|report| report.ended_by).max();
+        Ok(ended_by.unwrap_or(JobCommand::Run).into())
     }
+}
+
+fn say_what_stopping_waits_for(prepared: &Prepared, totals: &Totals) {
+    let held = prepared.sinks.iter().zip(&totals.sinks).filter_map(|(sink, counters)| {
+        let rows = counters.rows_in - counters.rows_out - counters.rows_discarded;
+        let name = &sink.planned.name;
+        (rows > 0).then(|| format!("sink {name} holds {rows} rows that were not taken"))
+    });
+    let held: Vec<String> = held.collect();
+    let what = if held.is_empty() { "work is still in flight".into() } else { held.join(", ") };
+    say(&format!("still stopping: {what}; a second signal ends the process at once"));
 }
 
 fn resolve_cpus(job: &Job) -> Result<Vec<usize>, JobError> {
@@ -275,28 +323,8 @@ fn already_finished(job: &Job, finished: &Finished, definition: u64) -> Result<(
     )]))
 }
 
-fn facts<'a>(
-    job: &'a Job,
-    prepared: &'a Prepared,
-    outcome: Outcome,
-    run: u32,
-    (cores, wall_seconds): (u16, f64),
-    violations: &[String],
-) -> RunFacts<'a> {
-    let usage = reactor::process_usage();
-    RunFacts {
-        job: &job.name,
-        run,
-        outcome: outcome.word(),
-        cores,
-        wall_seconds,
-        cpu_seconds: usage.cpu.as_secs_f64(),
-        memory_peak_bytes: usage.memory_peak_bytes,
-        source_names: prepared.sources.iter().map(|it| it.planned.name.clone()).collect(),
-        sink_names: prepared.sinks.iter().map(|it| it.planned.name.clone()).collect(),
-        graph: &prepared.graph.graph,
-        violations: violations.to_vec(),
-    }
+fn nanos(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos()).expect("a few seconds")
 }
 
 fn seconds(ns: u64) -> f64 {

@@ -20,8 +20,8 @@ pub(super) struct Totals {
     pub(super) sinks: Vec<SinkCounters>,
     /// By sink index.
     pub(super) latencies: Vec<LatencyHistogram>,
-    /// Longest turn of any core, ns.
-    pub(super) turn_ns_max: u64,
+    /// Turns of all cores.
+    pub(super) turns: LatencyHistogram,
     /// The first late and rejected records.
     pub(super) examples: Vec<String>,
 }
@@ -59,7 +59,7 @@ impl Totals {
         for (sum, one) in self.latencies.iter_mut().zip(&report.latencies) {
             sum.merge(one);
         }
-        self.turn_ns_max = self.turn_ns_max.max(report.turn_ns_max);
+        report.turns.iter().for_each(|turns| self.turns.merge(turns));
         self.examples.extend(report.examples.iter().cloned());
     }
 

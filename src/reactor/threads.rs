@@ -18,12 +18,26 @@ pub fn spawn_thread<T: Send + 'static>(
 ) -> io::Result<JoinHandle<T>> {
     let helper_cpus = topology::helper_cpus(&topology::allowed_cpus()?, core_cpus);
     Builder::new().name(name.into()).spawn(move || {
-        if !helper_cpus.is_empty() {
-            // Where it fails the thread shares a core's CPU, which is slower and not wrong.
-            let _ = sys::set_affinity(&helper_cpus);
-        }
+        hold_to(&helper_cpus);
         body()
     })
+}
+
+/// Moves the calling thread off the cores' CPUs, if there are others. A thread it starts afterwards
+/// begins there too.
+///
+/// # Errors
+/// When the operating system does not tell which CPUs are allowed.
+pub fn leave_core_cpus(core_cpus: &[usize]) -> io::Result<()> {
+    hold_to(&topology::helper_cpus(&topology::allowed_cpus()?, core_cpus));
+    Ok(())
+}
+
+fn hold_to(helper_cpus: &[usize]) {
+    if !helper_cpus.is_empty() {
+        // Where it fails the thread shares a core's CPU, which is slower and not wrong.
+        let _ = sys::set_affinity(helper_cpus);
+    }
 }
 
 /// Blocks the calling thread; for threads that are no core.

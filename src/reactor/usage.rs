@@ -1,4 +1,4 @@
-//! What this process has used so far, for the report.
+//! What this process has used so far, and what it gives back.
 
 use std::fs;
 use std::time::Duration;
@@ -19,6 +19,12 @@ pub fn process_usage() -> ProcessUsage {
     let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
     let memory_peak_bytes = memory_peak_bytes(&status).unwrap_or(0);
     ProcessUsage { cpu: Duration::from_nanos(sys::process_cpu_ns()), memory_peak_bytes }
+}
+
+/// Returns memory that has been free for a while to the operating system. For threads that are no
+/// core: unmapping 600 MiB takes 30 ms.
+pub fn return_freed_memory() {
+    sys::return_freed_memory();
 }
 
 /// `VmHWM:     1234 kB`.

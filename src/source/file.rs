@@ -37,7 +37,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use crate::format::DecoderOptions;
-use crate::limits::{FILE_HELD_BYTES_MAX, TURN_ROWS_MAX};
+use crate::limits::FILE_HELD_BYTES_MAX;
 use crate::metrics::SourceCounters;
 use crate::reactor::Io;
 use crate::record::{Timestamp, Watermark};
@@ -342,7 +342,7 @@ impl Source for FileSource {
             self.stop_reading(out);
         }
         let (mut busy, mut rows) = (false, 0);
-        while rows < TURN_ROWS_MAX && self.phase != Phase::Failed {
+        while rows < out.rows_max() && self.phase != Phase::Failed {
             busy |= self.push(out);
             if self.is_pushable() {
                 busy = true;

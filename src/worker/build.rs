@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 
+use super::budget::TurnBudget;
 use super::{
     Diversion, Input, JobCommand, JobSignal, Outlet, Reporter, SinkSlot, SourceSlot, Stage, Tree,
     Worker,
@@ -33,7 +34,7 @@ pub struct JobGraph {
     pub sinks: usize,
     /// The job's key hash.
     pub hasher: KeyHasher,
-    /// Rows a stage handles in one turn.
+    /// Rows a stage handles in one turn, at most.
     pub turn_rows_max: usize,
 }
 
@@ -150,11 +151,12 @@ impl Worker {
             diversions,
             signal,
             reporter,
-            turn_rows_max: job.turn_rows_max,
+            budget: TurnBudget::new(job.turn_rows_max),
             diverted: Vec::new(),
             command_seen: JobCommand::Run,
             rejection_failure: None,
             turn_began_ns: 0,
+            turn_rows: 0,
             was_busy: false,
         }
     }

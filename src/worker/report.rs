@@ -13,7 +13,7 @@ use crate::source::Rejection;
 use crate::stdx::{CoreId, Failure};
 
 /// What the cores should do.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub enum JobCommand {
     /// Read and compute.
     Run,
@@ -54,6 +54,8 @@ pub struct CoreReport {
     pub core: CoreId,
     /// The last report of the core.
     pub is_final: bool,
+    /// Why its sources have ended, as far as they have: `Run` when their input did.
+    pub ended_by: JobCommand,
     /// Every operator of every stage, with the stage's source, in the order of the stages'
     /// specification.
     pub operators: Vec<(OperatorSpec, Option<SourceIndex>, OperatorCounters)>,
@@ -63,8 +65,8 @@ pub struct CoreReport {
     pub sinks: Vec<SinkCounters>,
     /// Per sink, from arrival to being written; empty unless final.
     pub latencies: Vec<LatencyHistogram>,
-    /// Longest time from one turn to the next while there was work, ns.
-    pub turn_ns_max: u64,
+    /// From one turn to the next while there was work; only in the last report.
+    pub turns: Option<LatencyHistogram>,
     /// The first late and rejected records: reason, with place.
     pub examples: Vec<String>,
     /// What the user should read, each once.
@@ -78,7 +80,7 @@ pub struct Reporter {
     core: CoreId,
     reports: mpsc::Sender<CoreReport>,
     due_ns: u64,
-    turn_ns_max: u64,
+    turns: LatencyHistogram,
     examples: Vec<String>,
     notices: Vec<String>,
     said_last: bool,
@@ -92,11 +94,12 @@ impl Drop for Reporter {
             self.send(CoreReport {
                 core: self.core,
                 is_final: true,
+                ended_by: JobCommand::Run,
                 operators: Vec::new(),
                 sources: Vec::new(),
                 sinks: Vec::new(),
                 latencies: Vec::new(),
-                turn_ns_max: self.turn_ns_max,
+                turns: None,
                 examples: Vec::new(),
                 notices: Vec::new(),
                 failure: Some(Failure::environment(format!("{what}: its io_uring failed"))),
@@ -109,8 +112,8 @@ impl Reporter {
     /// Reports of `core` go to `reports`.
     pub fn new(core: CoreId, reports: mpsc::Sender<CoreReport>) -> Reporter {
         let (examples, notices) = (Vec::new(), Vec::new());
-        let said_last = false;
-        Reporter { core, reports, due_ns: 0, turn_ns_max: 0, examples, notices, said_last }
+        let turns = LatencyHistogram::new();
+        Reporter { core, reports, due_ns: 0, turns, examples, notices, said_last: false }
     }
 
     pub(super) fn is_due(&mut self, now_ns: u64) -> bool {
@@ -135,7 +138,7 @@ impl Reporter {
     }
 
     pub(super) fn note_turn(&mut self, turn_ns: u64) {
-        self.turn_ns_max = self.turn_ns_max.max(turn_ns);
+        self.turns.record(turn_ns, 1);
     }
 
     pub(super) fn note_rejections(&mut self, rejections: &[Rejection]) {
@@ -185,11 +188,12 @@ impl Worker {
         CoreReport {
             core: self.reporter.core,
             is_final,
+            ended_by: self.stages.iter().map(|it| it.ended_by).max().unwrap_or(JobCommand::Run),
             operators,
             sources: self.sources.iter().map(SourceSlot::counters).collect(),
             sinks: self.sinks.iter().map(SinkSlot::counters).collect(),
             latencies: latencies.collect(),
-            turn_ns_max: self.reporter.turn_ns_max,
+            turns: is_final.then(|| self.reporter.turns.clone()),
             examples: self.reporter.examples.clone(),
             notices: std::mem::take(&mut self.reporter.notices),
             failure: None,

@@ -2,7 +2,6 @@
 
 use std::collections::VecDeque;
 
-use crate::limits::TURN_ROWS_MAX;
 use crate::metrics::SourceCounters;
 use crate::reactor::{Io, MeshReceiver, MeshSender};
 use crate::record::{Batch, Watermark};
@@ -24,6 +23,8 @@ pub(crate) struct SourceSlot {
 struct Staged {
     batches: VecDeque<Batch>,
     rows: usize,
+    /// The turn's budget.
+    rows_max: usize,
     rejections: Vec<Rejection>,
     messages: VecDeque<(CoreId, SourceMessage)>,
 }
@@ -35,7 +36,11 @@ impl SourceOutput for Staged {
     }
 
     fn is_full(&self) -> bool {
-        self.rows + self.rejections.len() >= TURN_ROWS_MAX
+        self.rows + self.rejections.len() >= self.rows_max
+    }
+
+    fn rows_max(&self) -> usize {
+        self.rows_max
     }
 
     fn reject(&mut self, rejection: Rejection) {
@@ -58,9 +63,11 @@ impl SourceSlot {
         SourceSlot { source, staged, inbox, outbox, finished: false, watermark_sent: None }
     }
 
-    /// Messages first, then one poll. Called only when everything staged has been taken.
-    pub(super) fn poll(&mut self, io: &mut dyn Io) -> SourceProgress {
+    /// Messages first, then one poll for some `rows_max` rows. Called only when everything staged has
+    /// been taken.
+    pub(super) fn poll(&mut self, rows_max: usize, io: &mut dyn Io) -> SourceProgress {
         assert!(self.staged.batches.is_empty());
+        self.staged.rows_max = rows_max;
         let mut busy = self.exchange_messages(io);
         if self.finished {
             return SourceProgress::Finished;

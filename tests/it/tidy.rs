@@ -90,6 +90,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("toml", &["config"]),
     ("clap", &["cli"]),
     ("mimalloc", &["main.rs"]),
+    ("libmimalloc_sys", &["reactor"]),
     ("signal_hook", &["control"]),
     ("hdrhistogram", &["metrics", "loadgen"]),
     ("serde_json", &["control", "journal", "loadgen"]),

@@ -11,7 +11,6 @@ use super::FileSourceOptions;
 use super::decode::{DecodeInto, Decoding, FollowAdmission, SplitDecoder, origin};
 use super::held::HeldBatch;
 use super::tail::{Tail, TailStep};
-use crate::limits::TURN_ROWS_MAX;
 use crate::metrics::SourceCounters;
 use crate::reactor::Io;
 use crate::record::{Timestamp, Watermark};
@@ -164,7 +163,7 @@ impl Source for FollowSource {
             if !self.held.is_empty() {
                 return SourceProgress::Busy;
             }
-            if self.phase != Phase::Following || rows >= TURN_ROWS_MAX {
+            if self.phase != Phase::Following || rows >= out.rows_max() {
                 break;
             }
             match self.decode(io, out) {

@@ -8,6 +8,7 @@ use arrow::datatypes::{DataType, Field, Int64Type, Schema};
 
 use super::{CutOptions, FilePlan, FileSource, FileSourceOptions};
 use crate::format::{CsvOptions, DecoderOptions, FormatOptions, decoder};
+use crate::limits::TURN_ROWS_MAX;
 use crate::reactor::testing::{TestFiles, TestIo};
 use crate::record::Batch;
 use crate::source::{Rejection, Source, SourceMessage, SourceOutput, SourceProgress};
@@ -25,6 +26,9 @@ impl SourceOutput for Rows {
     }
     fn is_full(&self) -> bool {
         false
+    }
+    fn rows_max(&self) -> usize {
+        TURN_ROWS_MAX
     }
     fn reject(&mut self, rejection: Rejection) {
         self.rejections.push(rejection);

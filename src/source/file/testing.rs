@@ -9,6 +9,7 @@ use arrow::datatypes::{DataType, Field, Int64Type, Schema, SchemaRef, TimeUnit};
 
 use super::{CutOptions, FilePlan, FileSource, FileSourceOptions};
 use crate::format::{Decoded, Decoder, DecoderOptions, FormatOptions, RejectedRecord};
+use crate::limits::TURN_ROWS_MAX;
 use crate::reactor::testing::{TestFiles, TestIo};
 use crate::record::{
     Batch, EvaluationContext, Expression, ExpressionError, Provenance, Timestamp, Watermark,
@@ -209,6 +210,9 @@ impl SourceOutput for Outlet {
     }
     fn is_full(&self) -> bool {
         self.room == 0
+    }
+    fn rows_max(&self) -> usize {
+        TURN_ROWS_MAX
     }
     fn reject(&mut self, rejection: Rejection) {
         self.rejections.push(rejection);

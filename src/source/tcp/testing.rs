@@ -80,6 +80,10 @@ impl SourceOutput for Output {
         self.room_rows == 0
     }
 
+    fn rows_max(&self) -> usize {
+        self.room_rows
+    }
+
     fn reject(&mut self, rejection: Rejection) {
         self.rejected.push(rejection);
     }
