@@ -5,3 +5,5 @@
 
 mod answers;
 mod cluster;
+
+pub(crate) use cluster::{Shape, run_plan};

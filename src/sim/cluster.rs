@@ -17,7 +17,7 @@ use crate::sink::{FileSink, FileSinkOptions, Sink};
 use crate::source::{
     CutOptions, EventTimeOptions, EventTimeRules, FilePlan, FileSource, FileSourceOptions, Source,
 };
-use crate::sql::{self, PlanOptions, PlannedSource};
+use crate::sql::{self, Plan, PlanOptions, PlannedSource};
 use crate::stdx::CoreId;
 use crate::worker::{
     CoreReport, DIVERSION_SCHEMA, DiversionSpec, JobGraph, JobSignal, Reporter, Wiring, Worker,
@@ -28,12 +28,12 @@ const TURNS_MAX: u32 = 2_000_000;
 
 /// What can differ between two runs that must give the same answer.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Shape {
-    pub(super) seed: u64,
-    pub(super) core_count: u16,
-    pub(super) chunk_bytes: u64,
-    pub(super) edge_elements_max: usize,
-    pub(super) turn_rows_max: usize,
+pub(crate) struct Shape {
+    pub(crate) seed: u64,
+    pub(crate) core_count: u16,
+    pub(crate) chunk_bytes: u64,
+    pub(crate) edge_elements_max: usize,
+    pub(crate) turn_rows_max: usize,
 }
 
 /// What came of a run.
@@ -60,29 +60,49 @@ pub(super) fn run(job: &Job, files: &[(&str, String)], shape: Shape) -> Outcome 
     let options = PlanOptions { time_zone: job.time_zone.name().to_owned() };
     let plan = sql::plan(&job.query, &job.tables, &options).expect("the tests' SQL is valid");
     assert_eq!((plan.sources.len(), plan.sinks.len()), (1, 1));
-    let (late, rejected) = (SinkIndex(1), SinkIndex(2));
-    let (stages, outlets) = fuse(&plan.graph, |_| false, &[late, rejected]);
+    let schemas =
+        [plan.sinks[0].schema.clone(), DIVERSION_SCHEMA.clone(), DIVERSION_SCHEMA.clone()];
+    let sinks = |core| {
+        let sinks = ["/out", "/late", "/rejected"].iter().zip(&schemas);
+        sinks.map(|(directory, schema)| sink(directory, schema, core)).collect()
+    };
+    let (disk, reports) = run_plan(plan, &[files], &sinks, shape);
+    Outcome {
+        rows: lines(&disk, "/out/"),
+        late: lines(&disk, "/late/"),
+        rejected: lines(&disk, "/rejected/"),
+        reports,
+    }
+}
+
+/// Runs a plan to its end: `files[i]` are what source `i` reads, as JSON; `sinks` makes a core's
+/// sinks: the plan's, then one for late and one for rejected rows.
+pub(crate) fn run_plan(
+    plan: Plan,
+    files: &[&[(&str, String)]],
+    sinks: &dyn Fn(CoreId) -> Vec<Box<dyn Sink>>,
+    shape: Shape,
+) -> (TestFiles, Vec<CoreReport>) {
+    let sink_count = plan.sinks.len() + 2;
+    let (late, rejected) = (SinkIndex(sink_count - 2), SinkIndex(sink_count - 1));
+    let diverted: Vec<SinkIndex> = files.iter().flat_map(|_| [late, rejected]).collect();
+    let (stages, outlets) = fuse(&plan.graph, |_| false, &diverted);
     let mut outlets = outlets.into_iter();
-    let diversion = DiversionSpec { late: outlets.next(), rejected: outlets.next(), fails: false };
+    let diversions = files
+        .iter()
+        .map(|_| DiversionSpec { late: outlets.next(), rejected: outlets.next(), fails: false })
+        .collect();
     let graph = JobGraph {
         graph: plan.graph,
         stages,
-        diversions: vec![diversion],
-        sinks: 3,
+        diversions,
+        sinks: sink_count,
         hasher: KeyHasher::new(shape.seed),
         turn_rows_max: shape.turn_rows_max,
     };
     let disk = TestFiles::default();
-    let mut listed = Vec::new();
-    for (name, text) in files {
-        disk.put(name, text.as_bytes());
-        listed.push((PathBuf::from(name), disk.status(name)));
-    }
-    let cut =
-        CutOptions { core_count: shape.core_count, chunk_bytes: shape.chunk_bytes, lines: true };
-    let plan_of_files = Arc::new(FilePlan::of(listed, cut));
-    let schemas =
-        [plan.sinks[0].schema.clone(), DIVERSION_SCHEMA.clone(), DIVERSION_SCHEMA.clone()];
+    let file_plans: Vec<Arc<FilePlan>> =
+        files.iter().map(|files| Arc::new(file_plan(&disk, files, shape))).collect();
     let wakers: Vec<Arc<dyn Wake>> =
         (0..shape.core_count).map(|_| Arc::new(NoWake) as Arc<dyn Wake>).collect();
     let (sender, receiver) = mpsc::channel();
@@ -90,23 +110,27 @@ pub(super) fn run(job: &Job, files: &[(&str, String)], shape: Shape) -> Outcome 
     let wirings = Wiring::for_all_cores(&graph, shape.edge_elements_max, &wakers);
     let mut cores: Vec<(Worker, TestIo)> = Vec::new();
     for (core, wiring) in CoreId::all(shape.core_count).zip(wirings) {
-        let sources = vec![source(&plan.sources[0], &plan_of_files, core, shape)];
-        let directories = ["/out", "/late", "/rejected"];
-        let sinks = directories.iter().zip(&schemas);
-        let sinks = sinks.map(|(directory, schema)| sink(directory, schema, core)).collect();
+        let sources = plan.sources.iter().zip(&file_plans);
+        let sources = sources.map(|(planned, cut)| source(planned, cut, core, shape)).collect();
         let reporter = Reporter::new(core, sender.clone());
-        let worker = Worker::build(&graph, wiring, sources, sinks, signal.clone(), reporter);
+        let worker = Worker::build(&graph, wiring, sources, sinks(core), signal.clone(), reporter);
         cores.push((worker, TestIo::new(&disk, shape.seed + core.index() as u64, 3)));
     }
     turn_until_finished(cores, shape);
     let reports: Vec<CoreReport> = receiver.try_iter().filter(|report| report.is_final).collect();
     assert_eq!(reports.len(), usize::from(shape.core_count), "{shape:?}");
-    Outcome {
-        rows: lines(&disk, "/out/"),
-        late: lines(&disk, "/late/"),
-        rejected: lines(&disk, "/rejected/"),
-        reports,
+    (disk, reports)
+}
+
+fn file_plan(disk: &TestFiles, files: &[(&str, String)], shape: Shape) -> FilePlan {
+    let mut listed = Vec::new();
+    for (name, text) in files {
+        disk.put(name, text.as_bytes());
+        listed.push((PathBuf::from(name), disk.status(name)));
     }
+    let cut =
+        CutOptions { core_count: shape.core_count, chunk_bytes: shape.chunk_bytes, lines: true };
+    FilePlan::of(listed, cut)
 }
 
 fn source(
@@ -119,7 +143,7 @@ fn source(
         format: FormatOptions::Json(format::JsonOptions { iso_timestamps: false }),
         schema: planned.schema.clone(),
         projection: planned.projection.clone(),
-        line_bytes_max: 1024,
+        line_bytes_max: 4096,
         keep_provenance: None,
         start_offset: 0,
     };

@@ -2,6 +2,7 @@
 
 mod errors;
 mod expressions;
+mod golden;
 mod graphs;
 mod limits;
 mod refusals;
