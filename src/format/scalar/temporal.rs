@@ -57,8 +57,16 @@ fn in_units(seconds: i64, nanos: i64, unit: TimeUnit) -> Result<i64, Fault> {
         TimeUnit::Microsecond => (1_000_000, 1_000),
         TimeUnit::Nanosecond => (1_000_000_000, 1),
     };
-    let whole = seconds.checked_mul(per_second).ok_or(Fault::Range)?;
-    whole.checked_add(nanos / nanos_each).ok_or(Fault::Range)
+    let rest = nanos / nanos_each;
+    let exact = seconds.checked_mul(per_second).and_then(|whole| whole.checked_add(rest));
+    exact.or_else(|| from_above(seconds, rest, per_second)).ok_or(Fault::Range)
+}
+
+/// The same, from the next second downwards: the first second that an i64 of nanoseconds can hold
+/// begins before it.
+#[cold]
+fn from_above(seconds: i64, rest: i64, per_second: i64) -> Option<i64> {
+    seconds.checked_add(1)?.checked_mul(per_second)?.checked_add(rest - per_second)
 }
 
 /// Days since 1970-01-01 of `YYYY-MM-DD`, if there is such a day.
@@ -208,6 +216,10 @@ mod tests {
             ("1970-01-01 00:00:00", Millisecond, true, Err(no_zone)),
             ("1970-01-01 00:00:00X", Millisecond, true, Err(Fault::Form)),
             ("9999-12-31 00:00:00", Nanosecond, false, Err(Fault::Range)),
+            ("1677-09-21 00:12:43.145224192", Nanosecond, false, Ok(i64::MIN)),
+            ("1677-09-21 00:12:43.145224191", Nanosecond, false, Err(Fault::Range)),
+            ("2262-04-11 23:47:16.854775807", Nanosecond, false, Ok(i64::MAX)),
+            ("2262-04-11 23:47:16.854775808", Nanosecond, false, Err(Fault::Range)),
             ("0000-01-01 00:00:00", Millisecond, false, Ok(-62_167_219_200_000)),
         ];
         for (text, unit, zoned, expected) in cases {
