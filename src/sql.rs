@@ -4,11 +4,13 @@
 //! Out: a [`Plan`]: operators with compiled expressions, sources, sinks; or every mistake with its
 //! place.
 //!
-//! Read: `error` (mistakes and places) · `dialect`, `statement`, `ddl` (text to syntax) · `walk`,
-//! `refuse`, `aliases`, `rewrite`, `interval` (what is supported, in forms DataFusion reads) ·
+//! Read: `error` (mistakes and places) · `dialect`, `tokens`, `statement`, `ddl` (text to syntax) · `walk`,
+//! `refuse`, `aliases`, `rewrite`, `literals`, `interval` (what is supported, in forms DataFusion reads) ·
 //! `types`, `catalog` · `planner`, `relations`, `words` (DataFusion's planner, set up as Flink's) · `bind`,
-//! `operators`, `integers`, `floats`, `cast`, `functions` (expressions with Flink's types) · `streaming`, `relation`, `aggregate`, `optimize`, `lower` (plans to the
+//! `operators`, `integers`, `floats`, `texts`, `moments`, `similar`, `cast`, `functions` (expressions with Flink's types) · `streaming`, `relation`, `aggregate`, `optimize`, `lower` (plans to the
 //! graph) · `job`, `sinks`, `settings` (statements in order) · `eval` (at run time).
+//!
+#![doc = include_str!("sql/FUNCTIONS.md")]
 
 mod aggregate;
 mod aliases;
@@ -24,7 +26,9 @@ mod functions;
 mod integers;
 mod interval;
 mod job;
+mod literals;
 mod lower;
+mod moments;
 mod operators;
 mod optimize;
 mod planner;
@@ -34,11 +38,14 @@ mod relation;
 mod relations;
 mod rewrite;
 mod settings;
+mod similar;
 mod sinks;
 mod statement;
 mod streaming;
 #[cfg(test)]
 mod tests;
+mod texts;
+mod tokens;
 mod types;
 mod walk;
 mod words;

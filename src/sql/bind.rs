@@ -19,7 +19,8 @@ use super::error::{Checked, Fault};
 use super::eval::{Logic, Physical, Typed, fold};
 use super::functions::{self, BindOptions};
 use super::operators::{arithmetic, compare, negate};
-use super::types::{DECIMAL_PRECISION_MAX, SqlType, common_type, type_name};
+use super::similar::bind_similar;
+use super::types::{DECIMAL_PRECISION_MAX, SqlType, common_type, is_integer, type_name};
 
 /// Binds expressions over the columns of one relation.
 pub(super) struct Binder<'a> {
@@ -54,6 +55,11 @@ impl Binder<'_> {
     fn condition(&self, bound: Typed, clause: &str) -> Checked<Physical> {
         match bound.data_type {
             DataType::Boolean => Ok(bound.expr),
+            DataType::Null if matches!(clause, "AND" | "OR" | "NOT") => {
+                Err(Fault::anywhere(format!(
+                    "NULL has no type beside {clause}; write UNKNOWN, or CAST(NULL AS BOOLEAN)"
+                )))
+            }
             DataType::Null => self.cast(bound, &DataType::Boolean).map(|typed| typed.expr),
             other => Err(Fault::anywhere(format!(
                 "{clause} takes a BOOLEAN, not {}; compare it with something",
@@ -84,7 +90,7 @@ impl Binder<'_> {
             Expr::IsFalse(inner) => self.is_truth(inner, false, Operator::IsNotDistinctFrom),
             Expr::IsNotTrue(inner) => self.is_truth(inner, true, Operator::IsDistinctFrom),
             Expr::IsNotFalse(inner) => self.is_truth(inner, false, Operator::IsDistinctFrom),
-            Expr::Negative(inner) => negate(self.bind(inner)?).map_err(Fault::anywhere),
+            Expr::Negative(inner) => self.negative(inner),
             Expr::Between(between) => self.between(between),
             Expr::Case(case) => self.case(case),
             Expr::Cast(given) => {
@@ -96,6 +102,11 @@ impl Binder<'_> {
             Expr::ScalarFunction(call) => self.call(call),
             Expr::InList(list) => self.in_list(list),
             Expr::Like(like) => self.like(like),
+            Expr::SimilarTo(like) => {
+                let (text, pattern) = (self.bind(&like.expr)?, self.bind(&like.pattern)?);
+                bind_similar(text, &pattern, like.negated, like.escape_char)
+                    .map_err(Fault::anywhere)
+            }
             Expr::AggregateFunction(call) => Err(Fault::anywhere(format!(
                 "{} belongs into the SELECT list or HAVING of a query with GROUP BY",
                 call.func.name().to_uppercase()
@@ -184,6 +195,23 @@ impl Binder<'_> {
             .map_err(Fault::anywhere)
     }
 
+    /// A literal has its sign: `-(-2147483648)` is a BIGINT, and `-0e0` has none.
+    fn negative(&self, inner: &Expr) -> Checked<Typed> {
+        match inner {
+            Expr::Literal(ScalarValue::Int64(Some(number)), _) if *number != i64::MIN => {
+                literal(&ScalarValue::Int64(Some(-number)))
+            }
+            Expr::Cast(given) if matches!(*given.expr, Expr::Literal(ScalarValue::Utf8(_), _)) => {
+                let bound = self.bind(inner)?;
+                match bound.literal() {
+                    Some(ScalarValue::Float64(Some(0.0))) => Ok(bound),
+                    _ => negate(bound).map_err(Fault::anywhere),
+                }
+            }
+            _ => negate(self.bind(inner)?).map_err(Fault::anywhere),
+        }
+    }
+
     fn between(&self, between: &Between) -> Checked<Typed> {
         let bound = self.bind(&between.expr)?;
         let (low, high) = (self.bind(&between.low)?, self.bind(&between.high)?);
@@ -240,6 +268,7 @@ impl Binder<'_> {
         for item in &items {
             common = common_type(&common, &item.data_type)
                 .or_else(|| comparable_literal(&common, item))
+                .or_else(|| integer_literal(&common, item))
                 .ok_or_else(|| {
                     Fault::anywhere(format!(
                         "IN compares {} with {}; CAST one of them",
@@ -277,6 +306,11 @@ fn opposite_comparison(expr: &Expr) -> Option<BinaryExpr> {
         _ => return None,
     };
     Some(BinaryExpr { left: left.clone(), op, right: right.clone() })
+}
+
+/// So does one in a list behind an integer: it is a BIGINT.
+fn integer_literal(other: &DataType, typed: &Typed) -> Option<DataType> {
+    (is_integer(other) && typed.literal_text().is_some()).then_some(DataType::Int64)
 }
 
 /// A string constant takes the type of a time it is compared with.
@@ -322,7 +356,7 @@ fn literal(value: &ScalarValue) -> Checked<Typed> {
             Err(_) => value.clone(),
         },
         ScalarValue::UInt64(Some(number)) => {
-            ScalarValue::Decimal128(Some(i128::from(*number)), 20, 0)
+            return Err(Fault::anywhere(format!("the number {number} is out of range of BIGINT")));
         }
         // The digit before the point counts: 0.5 is a DECIMAL(2, 1).
         ScalarValue::Decimal128(number, precision, scale)

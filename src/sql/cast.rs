@@ -9,13 +9,15 @@ mod time;
 
 use arrow::array::{ArrayRef, AsArray, BinaryArray, StringArray};
 use arrow::compute::CastOptions;
-use arrow::datatypes::DataType;
+use arrow::datatypes::{DataType, TimeUnit};
 use chrono_tz::Tz;
 use datafusion_common::{Result as PlanResult, ScalarValue};
 use datafusion_expr::ColumnarValue;
 use std::sync::Arc;
 
-pub(super) use text::{is_literal_date, is_literal_timestamp, parse_timestamp};
+pub(super) use text::{
+    is_literal_date, is_literal_time, is_literal_timestamp, parse_float, parse_timestamp,
+};
 pub(super) use time::{instant_of, number_at, time_at};
 
 use super::eval::{Call, Kernel, Typed, fold};
@@ -31,8 +33,8 @@ pub(super) fn cast(
 ) -> Result<Typed, String> {
     let converted = convert(typed, &to.data_type, lenient, options)?;
     Ok(match to.bound {
-        None => converted,
-        Some(bound) => fold(bounded(converted, bound)),
+        None => Typed { bound: None, ..converted },
+        Some(bound) => Typed { bound: Some(bound), ..fold(bounded(converted, bound)) },
     })
 }
 
@@ -50,10 +52,17 @@ fn convert(
         let null = ScalarValue::try_from(to).map_err(|error| error.to_string())?;
         return Ok(Typed::new(Typed::constant(null).expr, to.clone()));
     }
+    let shortened = match (&from, to, typed.bound) {
+        (DataType::Timestamp(unit, zoned), DataType::Utf8, Some(Bound::Digits(digits))) => {
+            let zone = zoned.is_some().then_some(options.time_zone);
+            Some((text::timestamps_to_text(*unit, zone, digits), false))
+        }
+        _ => None,
+    };
     let (convert_array, fallible) =
-        converter(&from, to, lenient, options.time_zone).ok_or_else(|| {
-            format!("CAST from {} to {} is not supported", type_name(&from), type_name(to))
-        })?;
+        shortened.or_else(|| converter(&from, to, lenient, options.time_zone)).ok_or_else(
+            || format!("CAST from {} to {} is not supported", type_name(&from), type_name(to)),
+        )?;
     let kernel: Kernel = Arc::new(move |arguments: &[ColumnarValue], rows: usize| {
         convert_array(&arguments[0].clone().into_array(rows)?)
     });
@@ -64,7 +73,11 @@ fn convert(
         true => format!(" IN {zone}"),
         false => String::new(),
     };
-    let name = format!("{name}({{}} AS {}{in_zone})", type_name(to));
+    let digits = match typed.bound {
+        Some(Bound::Digits(digits)) if *to == DataType::Utf8 => format!(" WITH {digits} DIGITS"),
+        _ => String::new(),
+    };
+    let name = format!("{name}({{}} AS {}{in_zone}{digits})", type_name(to));
     let call = Call::new(name, vec![typed.expr], to.clone(), kernel);
     let call = if fallible { call.fallible() } else { call };
     Ok(fold(Typed::new(Arc::new(call), to.clone())))
@@ -94,6 +107,8 @@ fn converter(from: &DataType, to: &DataType, lenient: bool, zone: Tz) -> Option<
         }
         (Boolean, _) if is_number(to) => through_arrow(to.clone()),
         (_, Boolean) if is_integer(from) => through_arrow(to.clone()),
+        (_, Boolean) => number::to_boolean(from)?,
+        (Time32(TimeUnit::Millisecond), Timestamp(_, None)) => time::on_first_day(to.clone()),
         _ if is_number(from) && is_number(to) => number::between(from, to, lenient),
         (Timestamp(from_unit, of_zone), Timestamp(unit, _)) if from_unit != unit => {
             let same_zone = Timestamp(*unit, of_zone.clone());

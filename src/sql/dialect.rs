@@ -11,6 +11,7 @@ use sqlparser::tokenizer::{Location, Token, TokenWithSpan, Tokenizer, Whitespace
 use std::cell::Cell;
 
 use super::error::{Checked, Fault};
+use super::tokens::in_known_forms;
 use crate::limits::{SQL_NESTING_MAX, SQL_TEXT_BYTES_MAX, SQL_TOKENS_MAX};
 
 /// Expressions begun per token. Where sqlparser fails it tries other readings of what it has read,
@@ -141,7 +142,7 @@ pub(super) fn tokenize(text: &str) -> Checked<Vec<TokenWithSpan>> {
     }
     tokens.iter().try_for_each(check_token)?;
     check_nesting(&tokens)?;
-    Ok(tokens)
+    in_known_forms(text, tokens)
 }
 
 /// Refuses what another dialect would read differently.

@@ -25,7 +25,7 @@ pub(super) use fold::{columns_of, fold, is_infallible, remap, rewrite, substitut
 pub(super) use logic::{Coalesce, Logic};
 pub(super) use text::sql_text;
 
-use super::types::LOCAL_ZONE;
+use super::types::{Bound, LOCAL_ZONE};
 use crate::record::{EvaluationContext, Expression, ExpressionError};
 
 /// A node of an expression tree.
@@ -38,12 +38,14 @@ pub(super) struct Typed {
     pub(super) expr: Physical,
     /// What comes out.
     pub(super) data_type: DataType,
+    /// What the last CAST made of it beyond the type, as far as somebody asks.
+    pub(super) bound: Option<Bound>,
 }
 
 impl Typed {
     /// `expr`, which gives `data_type`.
     pub(super) fn new(expr: Physical, data_type: DataType) -> Typed {
-        Typed { expr, data_type }
+        Typed { expr, data_type, bound: None }
     }
 
     /// Column `index` of the input.

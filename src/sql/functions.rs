@@ -2,9 +2,10 @@
 //! DataFusion has under it.
 //!
 //! Read: `registry` (how the planner sees a name) · `kernel` (access to arguments) · `string`,
-//! `like`, `regex`, `math`, `time`, `pattern` (dates as text), `conditional` · `aggregate`.
+//! `like`, `regex`, `math`, `time`, `pattern` (dates as text), `conditional`, `classes` · `aggregate`.
 
 mod aggregate;
+mod classes;
 mod conditional;
 mod kernel;
 mod like;
@@ -49,9 +50,16 @@ pub(super) const FIELD_FUNCTION: &str = "$FIELD";
 const ANY: usize = usize::MAX;
 
 fn scalars() -> impl Iterator<Item = &'static Scalar> {
-    [string::SCALARS, regex::SCALARS, math::SCALARS, time::SCALARS, conditional::SCALARS]
-        .into_iter()
-        .flatten()
+    [
+        string::SCALARS,
+        regex::SCALARS,
+        math::SCALARS,
+        time::SCALARS,
+        conditional::SCALARS,
+        classes::SCALARS,
+    ]
+    .into_iter()
+    .flatten()
 }
 
 fn find(name: &str) -> Option<&'static Scalar> {
@@ -66,6 +74,33 @@ pub(super) fn is_scalar(name: &str) -> bool {
 /// True for COUNT, SUM, MIN, MAX and AVG.
 pub(super) fn is_aggregate(name: &str) -> bool {
     aggregate_of(name).is_some()
+}
+
+/// Functions that take a NULL without a type.
+const UNTYPED_NULLS: [&str; 8] = [
+    "COALESCE",
+    "IFNULL",
+    "ARRAY",
+    "ARRAY_APPEND",
+    "ARRAY_CONTAINS",
+    "STARTSWITH",
+    "ENDSWITH",
+    "JSON_STRING",
+];
+
+/// Refuses a NULL without a type where Flink does.
+fn check_nulls(name: &str, arguments: &[Typed]) -> Result<(), String> {
+    let checked = match name {
+        "NULLIF" => &arguments[..1],
+        _ if name.starts_with('$') || UNTYPED_NULLS.contains(&name) => &[],
+        _ => arguments,
+    };
+    match checked.iter().position(|argument| argument.data_type == DataType::Null) {
+        None => Ok(()),
+        Some(index) => {
+            Err(format!("argument {} is NULL without a type; write CAST(NULL AS …)", index + 1))
+        }
+    }
 }
 
 /// Every name a user can write.
@@ -95,11 +130,11 @@ pub(super) fn bind(
         };
         return Err(format!("{} takes {expected} arguments, not {}", scalar.name, arguments.len()));
     }
-    (scalar.bind)(arguments, options).map(fold).map_err(|message| {
-        match scalar.name.starts_with('$') {
-            true => message,
-            false => format!("{}: {message}", scalar.name),
-        }
+    let bound =
+        check_nulls(scalar.name, &arguments).and_then(|()| (scalar.bind)(arguments, options));
+    bound.map(fold).map_err(|message| match scalar.name.starts_with('$') {
+        true => message,
+        false => format!("{}: {message}", scalar.name),
     })
 }
 

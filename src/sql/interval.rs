@@ -11,6 +11,9 @@ pub(super) enum IntervalLength {
     Millis(i64),
 }
 
+/// Digits of an interval's first number, unless its unit says how many: `DAY(3)`.
+const DIGITS_DEFAULT: u64 = 2;
+
 /// Length of an interval literal of Flink's forms.
 ///
 /// # Errors
@@ -18,7 +21,7 @@ pub(super) enum IntervalLength {
 pub(super) fn interval_length(interval: &Interval) -> Result<IntervalLength, String> {
     let written = match interval.value.as_ref() {
         Expr::Value(value) => match &value.value {
-            Value::SingleQuotedString(written) => written.trim(),
+            Value::SingleQuotedString(written) | Value::Number(written, _) => written.trim(),
             _ => return Err("an INTERVAL is written INTERVAL '10' SECOND".into()),
         },
         _ => return Err("an INTERVAL is a literal: INTERVAL '10' SECOND".into()),
@@ -28,6 +31,7 @@ pub(super) fn interval_length(interval: &Interval) -> Result<IntervalLength, Str
     {
         return Ok(length);
     }
+    check_precision(interval, written)?;
     let (negative, digits) = match written.strip_prefix('-') {
         Some(rest) => (true, rest),
         None => (false, written),
@@ -43,6 +47,20 @@ pub(super) fn interval_length(interval: &Interval) -> Result<IntervalLength, Str
         IntervalLength::Millis(count) if negative => IntervalLength::Millis(-count),
         length => length,
     })
+}
+
+/// The first number of an interval has two digits, or as many as its unit says.
+fn check_precision(interval: &Interval, written: &str) -> Result<(), String> {
+    let first = written.trim_start_matches(['-', '+']);
+    let digits = first.find(|c: char| !c.is_ascii_digit()).unwrap_or(first.len());
+    let digits_max = interval.leading_precision.unwrap_or(DIGITS_DEFAULT);
+    match (u64::try_from(digits).is_ok_and(|digits| digits > digits_max), &interval.leading_field) {
+        (true, Some(unit)) => Err(format!(
+            "INTERVAL '{written}' {unit}: the first number has more than {digits_max} digits; write \
+             INTERVAL '{written}' {unit}({digits})"
+        )),
+        _ => Ok(()),
+    }
 }
 
 /// The form this file writes.
@@ -150,6 +168,11 @@ mod tests {
         check("INTERVAL '1-2' YEAR TO MONTH", Some(Months(14)));
         check("INTERVAL 'x' SECOND", None);
         check("INTERVAL '1.5' MINUTE", None);
-        check("INTERVAL '99999999999999999' DAY", None);
+        check("INTERVAL '100' DAY", None);
+        check("INTERVAL '100' DAY(3)", Some(Millis(8_640_000_000)));
+        check("INTERVAL '-100:30' MINUTE(3) TO SECOND", Some(Millis(-6_030_000)));
+        check("INTERVAL '100:30' MINUTE TO SECOND", None);
+        check("INTERVAL 5 MINUTE", Some(Millis(300_000)));
+        check("INTERVAL '99999999999999999' DAY(17)", None);
     }
 }

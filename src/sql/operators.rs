@@ -13,6 +13,8 @@ use super::eval::{Call, Physical, Typed};
 use super::floats::{compare_floats, is_float};
 use super::functions::BindOptions;
 use super::integers::divide;
+use super::moments::compare_moments;
+use super::texts::compare_texts;
 use super::types::{
     SqlType, as_decimal, bounded_decimal, common_type, is_integer, is_number, type_name,
 };
@@ -25,10 +27,11 @@ pub(super) fn arithmetic(
     options: &BindOptions,
 ) -> Result<Typed, String> {
     if is_interval(&right) || is_interval(&left) {
-        return temporal(operator, left, right);
+        return temporal(operator, left, right, options);
     }
-    let (left, right) = (known(left, &right, options)?, right);
-    let right = known(right, &left, options)?;
+    if left.data_type == DataType::Null || right.data_type == DataType::Null {
+        return Err(format!("NULL has no type beside {operator}; write CAST(NULL AS INT)"));
+    }
     if !is_number(&left.data_type) || !is_number(&right.data_type) {
         return Err(format!(
             "{} {operator} {} is not defined; CAST to numbers{}",
@@ -45,6 +48,11 @@ pub(super) fn arithmetic(
         Some((left_type, right_type)) => {
             decimal_arithmetic(operator, (left, left_type), (right, right_type), options)
         }
+        None if operator == Operator::Modulo => Err(format!(
+            "{} % {} is not defined; CAST to DECIMAL",
+            type_name(&left.data_type),
+            type_name(&right.data_type)
+        )),
         None => {
             let common = common_number(&left, &right).expect("numbers have a common type");
             binary(operator, left, right, &common, common.clone(), options)
@@ -57,14 +65,6 @@ fn common_number(left: &Typed, right: &Typed) -> Option<DataType> {
     match is_float(&left.data_type) && is_float(&right.data_type) {
         true => Some(left.data_type.clone()),
         false => common_type(&left.data_type, &right.data_type),
-    }
-}
-
-/// A NULL literal takes the other side's type.
-fn known(typed: Typed, other: &Typed, options: &BindOptions) -> Result<Typed, String> {
-    match typed.data_type {
-        DataType::Null => cast(typed, &SqlType::plain(other.data_type.clone()), false, options),
-        _ => Ok(typed),
     }
 }
 
@@ -90,6 +90,11 @@ fn binary(
     }
     if result == DataType::Boolean && is_float(operands) && *left != *right {
         return Ok(compare_floats(operator, left, right, operands));
+    }
+    if *operands == DataType::Utf8
+        && let Some(compared) = compare_texts(operator, &left, &right)
+    {
+        return Ok(compared);
     }
     Ok(Typed::new(Arc::new(BinaryExpr::new(left, operator, right)), result))
 }
@@ -282,7 +287,12 @@ fn remainder(a: i256, b: i256, scales: DecimalScales) -> PlanResult<Option<i256>
 }
 
 /// A time plus or minus an interval constant.
-fn temporal(operator: Operator, left: Typed, right: Typed) -> Result<Typed, String> {
+fn temporal(
+    operator: Operator,
+    left: Typed,
+    right: Typed,
+    options: &BindOptions,
+) -> Result<Typed, String> {
     let undefined = format!(
         "{} {operator} {} is not defined; an INTERVAL is added to or subtracted from a time",
         type_name(&left.data_type),
@@ -302,7 +312,9 @@ fn temporal(operator: Operator, left: Typed, right: Typed) -> Result<Typed, Stri
             let nanos = length.nanoseconds + i64::from(length.days) * 86_400_000_000_000;
             let signed = if operator == Operator::Minus { -nanos } else { nanos };
             let label = format!("{operator}");
-            Ok(Typed::new(shifted(time.expr, interval.expr, label, signed, *unit, &result), result))
+            let moved = shifted(time.expr, interval.expr, label, signed, *unit, &result);
+            let to = SqlType { data_type: result.clone(), bound: time.bound };
+            cast(Typed::new(moved, result), &to, false, options)
         }
         DataType::Timestamp(..) => {
             Ok(Typed::new(Arc::new(BinaryExpr::new(time.expr, operator, interval.expr)), result))
@@ -354,7 +366,12 @@ pub(super) fn compare(
     right: Typed,
     options: &BindOptions,
 ) -> Result<Typed, String> {
+    if let Some(compared) = compare_moments(operator, &left, &right) {
+        return Ok(compared);
+    }
     let common = common_number(&left, &right)
+        .or_else(|| common_reading(&left.data_type, &right.data_type))
+        .or_else(|| ordered_number(operator, &left.data_type, &right.data_type))
         .or_else(|| comparable_literal(&left.data_type, &right))
         .or_else(|| comparable_literal(&right.data_type, &left))
         .ok_or_else(|| {
@@ -369,6 +386,29 @@ pub(super) fn compare(
         return Err(format!("{} cannot be compared", type_name(&common)));
     }
     binary(operator, left, right, &common, DataType::Boolean, options)
+}
+
+/// An instant is compared with a reading of the wall clock as what that clock shows in the session's
+/// zone.
+fn common_reading(left: &DataType, right: &DataType) -> Option<DataType> {
+    match (left, right) {
+        (DataType::Timestamp(unit, one), DataType::Timestamp(other_unit, other))
+            if one.is_some() != other.is_some() =>
+        {
+            Some(DataType::Timestamp(*unit.max(other_unit), None))
+        }
+        _ => None,
+    }
+}
+
+/// Text has an order among integers, as BIGINT; for equality Flink asks for a CAST.
+fn ordered_number(operator: Operator, left: &DataType, right: &DataType) -> Option<DataType> {
+    let ordered = matches!(operator, Operator::Lt | Operator::LtEq | Operator::Gt | Operator::GtEq);
+    let one_text = match (left, right) {
+        (DataType::Utf8, other) | (other, DataType::Utf8) => is_integer(other),
+        _ => false,
+    };
+    (ordered && one_text).then_some(DataType::Int64)
 }
 
 /// `-operand`; the smallest integer is its own, as in Java.

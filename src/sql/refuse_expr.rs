@@ -40,7 +40,8 @@ pub(super) fn check_expr(expr: &Expr) -> Checked<()> {
         | Expr::Interval(_)
         | Expr::Array(_)
         | Expr::BinaryOp { .. }
-        | Expr::Like { any: false, .. } => Ok(()),
+        | Expr::Like { any: false, .. }
+        | Expr::SimilarTo { .. } => Ok(()),
         Expr::UnaryOp {
             op: UnaryOperator::Plus | UnaryOperator::Minus | UnaryOperator::Not,
             ..
@@ -51,7 +52,6 @@ pub(super) fn check_expr(expr: &Expr) -> Checked<()> {
         Expr::Exists { .. } => unless(true, span, "EXISTS"),
         Expr::CompoundFieldAccess { .. } => unless(true, span, "access to an element by [ ]"),
         Expr::ILike { .. } => unless(true, span, "ILIKE"),
-        Expr::SimilarTo { .. } => unless(true, span, "SIMILAR TO"),
         Expr::Overlay { .. } => unless(true, span, "OVERLAY"),
         Expr::AtTimeZone { .. } => unless(true, span, "AT TIME ZONE"),
         _ => unless(true, span, "this expression"),

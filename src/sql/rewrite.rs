@@ -1,20 +1,20 @@
 //! The syntax tree as DataFusion's planner should see it: what Flink means, in forms both share.
 //!
 //! Special syntax becomes function calls (EXTRACT, FLOOR … TO, POSITION, SUBSTRING, `ARRAY[…]`),
-//! COUNT(*) becomes COUNT(1), `1e3` becomes a DOUBLE, intervals become milliseconds or months, and
+//! COUNT(*) becomes COUNT(1), literals get Flink's types (`literals`), intervals become milliseconds or months, and
 //! unnamed columns get Flink's names `EXPR$0`, `EXPR$1`, ….
 
 use sqlparser::ast::{
-    CastKind, CeilFloorKind, DataType, DateTimeField, ExactNumberInfo, Expr, Function, FunctionArg,
-    FunctionArgExpr, FunctionArgumentList, FunctionArguments, Ident, Interval, ObjectName, Query,
-    Select, SelectItem, Spanned, TableFactor, TrimWhereField, TypedString, Value,
+    CastKind, CeilFloorKind, DataType, DateTimeField, Expr, Function, FunctionArg, FunctionArgExpr,
+    FunctionArgumentList, FunctionArguments, Ident, Interval, ObjectName, Query, Select,
+    SelectItem, Spanned, TableFactor, TrimWhereField, Value,
 };
 use sqlparser::tokenizer::Span;
 use std::collections::HashSet;
 
-use super::cast::{is_literal_date, is_literal_timestamp};
 use super::error::{Checked, Fault};
 use super::interval::{IntervalLength, interval_length};
+use super::literals::{type_literal, value_literal};
 use super::walk::{Visitor, walk_expr, walk_query};
 
 /// What an unnamed column's name begins with.
@@ -130,10 +130,8 @@ fn taken_from(expr: &mut Expr) -> Expr {
 fn rewritten(expr: &mut Expr) -> Checked<Option<Expr>> {
     let span = expr.span();
     Ok(Some(match expr {
-        Expr::Value(value) => match &value.value {
-            Value::Number(text, _) if text.contains(['e', 'E']) => double_literal(text, span),
-            _ => return Ok(None),
-        },
+        Expr::Value(value) => return value_literal(&value.value, span),
+        Expr::Identifier(ident) if is_unknown(ident) => unknown(span),
         Expr::Interval(interval) => Expr::Interval(normal_interval(interval, span)?),
         Expr::TypedString(literal) => {
             type_literal(literal, span)?;
@@ -214,42 +212,23 @@ fn call(name: &str, arguments: Vec<Expr>, span: Span) -> Expr {
     })
 }
 
-fn text(value: &str, span: Span) -> Expr {
+/// A string constant.
+pub(super) fn text(value: &str, span: Span) -> Expr {
     Expr::Value(Value::SingleQuotedString(value.into()).with_span(span))
 }
 
-/// A literal with an exponent is a DOUBLE, not a DECIMAL.
-fn double_literal(digits: &str, span: Span) -> Expr {
-    Expr::Cast {
-        kind: CastKind::Cast,
-        expr: Box::new(text(digits, span)),
-        data_type: DataType::Double(ExactNumberInfo::None),
-        array: false,
-        format: None,
-    }
+/// The literal UNKNOWN, a reserved word.
+fn is_unknown(ident: &Ident) -> bool {
+    ident.quote_style.is_none() && ident.value.eq_ignore_ascii_case("UNKNOWN")
 }
 
-/// DATE, TIME and TIMESTAMP literals have as many digits of a second as are written.
-fn type_literal(literal: &mut TypedString, span: Span) -> Checked<()> {
-    let Value::SingleQuotedString(written) = &literal.value.value else {
-        return Err(Fault::span(span, "a literal of a time is written DATE '2020-01-01'"));
-    };
-    let digits = written.rsplit_once('.').map_or(0, |(_, fraction)| fraction.trim_end().len());
-    let wrong = |form: &str| Fault::span(span, format!("'{written}' is not one; write {form}"));
-    match &mut literal.data_type {
-        DataType::Date if !is_literal_date(written) => Err(wrong("DATE '2020-01-01'")),
-        DataType::Time(precision @ None, _) => {
-            *precision = Some(u64::try_from(digits.min(3)).expect("at most 3"));
-            Ok(())
-        }
-        DataType::Timestamp(precision @ None, _) => {
-            if !is_literal_timestamp(written) {
-                return Err(wrong("TIMESTAMP '2020-01-01 10:00:00'"));
-            }
-            *precision = Some(u64::try_from(digits.min(9)).expect("at most 9"));
-            Ok(())
-        }
-        _ => Ok(()),
+fn unknown(span: Span) -> Expr {
+    Expr::Cast {
+        kind: CastKind::Cast,
+        expr: Box::new(Expr::Value(Value::Null.with_span(span))),
+        data_type: DataType::Boolean,
+        array: false,
+        format: None,
     }
 }
 

@@ -346,7 +346,7 @@ pub(super) fn as_decimal(data_type: &DataType) -> Option<(u8, i8)> {
 /// The type both can become without losing their meaning: of CASE branches, of a comparison's
 /// sides, of UNION ALL columns.
 pub(super) fn common_type(left: &DataType, right: &DataType) -> Option<DataType> {
-    use DataType::{Date32, Decimal128, Float32, Float64, Null, Timestamp};
+    use DataType::{Decimal128, Float32, Float64, Null, Timestamp};
     match (left, right) {
         _ if left == right => Some(left.clone()),
         (Null, other) | (other, Null) => Some(other.clone()),
@@ -359,9 +359,6 @@ pub(super) fn common_type(left: &DataType, right: &DataType) -> Option<DataType>
         (Float32, other) | (other, Float32) if is_number(other) => Some(Float32),
         (Timestamp(a, zone_a), Timestamp(b, zone_b)) if zone_a == zone_b => {
             Some(Timestamp(*a.max(b), zone_a.clone()))
-        }
-        (Date32, Timestamp(unit, None)) | (Timestamp(unit, None), Date32) => {
-            Some(Timestamp(*unit, None))
         }
         (DataType::List(a), DataType::List(b)) => {
             common_type(a.data_type(), b.data_type()).map(list_of)
@@ -424,6 +421,7 @@ mod tests {
         check(DataType::Float32, DataType::Int64, Some("FLOAT"));
         check(DataType::Float32, DataType::Decimal128(4, 3), Some("DOUBLE"));
         check(DataType::Utf8, DataType::Int64, None);
+        check(DataType::Date32, DataType::Timestamp(TimeUnit::Millisecond, None), None);
         check(DataType::Null, DataType::Utf8, Some("STRING"));
         check(DataType::Decimal128(38, 0), DataType::Decimal128(38, 20), Some("DECIMAL(38, 6)"));
     }

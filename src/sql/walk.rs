@@ -129,7 +129,8 @@ fn walk_operands(expr: &mut Expr, visitor: &mut dyn Visitor) -> Checked<()> {
         | Expr::IsNotDistinctFrom(left, right)
         | Expr::BinaryOp { left, right, .. }
         | Expr::Position { expr: left, r#in: right }
-        | Expr::Like { expr: left, pattern: right, .. } => {
+        | Expr::Like { expr: left, pattern: right, .. }
+        | Expr::SimilarTo { expr: left, pattern: right, .. } => {
             walk_expr(left, visitor)?;
             walk_expr(right, visitor)
         }

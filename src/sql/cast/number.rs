@@ -1,7 +1,7 @@
 //! Numbers to numbers, as Java casts them: integers wrap, floating point saturates, a DECIMAL that
 //! does not fit is NULL.
 
-use arrow::array::{ArrayRef, AsArray, Decimal128Array};
+use arrow::array::{ArrayRef, AsArray, BooleanArray, Decimal128Array};
 use arrow::datatypes::{
     ArrowPrimitiveType, DataType, Decimal128Type, Float32Type, Float64Type, Int8Type, Int16Type,
     Int32Type, Int64Type,
@@ -93,21 +93,60 @@ fn decimal_of(value: f64, to: &DataType) -> Option<i128> {
     fit_decimal(digits, i8::try_from(from).ok()?, precision, scale)
 }
 
+/// True for every number but zero.
+pub(super) fn to_boolean(from: &DataType) -> Option<Converter> {
+    fn nonzero<T: ArrowPrimitiveType>(array: &ArrayRef) -> ArrayRef
+    where
+        T::Native: PartialEq + Default,
+    {
+        let zero = T::Native::default();
+        Arc::new(BooleanArray::from_unary(array.as_primitive::<T>(), |value| value != zero))
+    }
+    Some(match from {
+        DataType::Float32 => Box::new(|array| Ok(nonzero::<Float32Type>(array))),
+        DataType::Float64 => Box::new(|array| Ok(nonzero::<Float64Type>(array))),
+        DataType::Decimal128(..) => Box::new(|array| Ok(nonzero::<Decimal128Type>(array))),
+        _ => return None,
+    })
+}
+
+/// The nearest DOUBLE. Quotients of what a DOUBLE holds exactly are the nearest; others go through
+/// their text.
+#[expect(clippy::cast_precision_loss, reason = "below 2^53 nothing is lost")]
+fn nearest_double(unscaled: i128, scale: u32) -> f64 {
+    if unscaled.unsigned_abs() < 1 << 53 && scale <= 22 {
+        return unscaled as f64 / 10_f64.powi(scale.cast_signed());
+    }
+    format!("{unscaled}e-{scale}").parse().expect("digits and an exponent are a number")
+}
+
+/// The nearest FLOAT, which is not always the nearest to the nearest DOUBLE.
+#[expect(clippy::cast_precision_loss, reason = "below 2^24 nothing is lost")]
+fn nearest_float(unscaled: i128, scale: u32) -> f32 {
+    if unscaled.unsigned_abs() < 1 << 24 && scale <= 10 {
+        return unscaled as f32 / 10_f32.powi(scale.cast_signed());
+    }
+    format!("{unscaled}e-{scale}").parse().expect("digits and an exponent are a number")
+}
+
 #[expect(clippy::cast_possible_truncation, reason = "Java's narrowing casts wrap")]
-#[expect(clippy::cast_precision_loss, reason = "a decimal becomes the nearest float")]
 fn of_decimal(array: &ArrayRef, to: &DataType) -> PlanResult<ArrayRef> {
     let values = array.as_primitive::<Decimal128Type>();
     let scale = values.scale();
     let divisor = 10_i128.pow(u32::from(scale.unsigned_abs()));
     let whole = move |value: i128| value / divisor;
-    let real = move |value: i128| value as f64 / divisor as f64;
+    let digits = u32::from(scale.unsigned_abs());
     Ok(match to {
         DataType::Int8 => Arc::new(values.unary::<_, Int8Type>(|value| whole(value) as i8)),
         DataType::Int16 => Arc::new(values.unary::<_, Int16Type>(|value| whole(value) as i16)),
         DataType::Int32 => Arc::new(values.unary::<_, Int32Type>(|value| whole(value) as i32)),
         DataType::Int64 => Arc::new(values.unary::<_, Int64Type>(|value| whole(value) as i64)),
-        DataType::Float32 => Arc::new(values.unary::<_, Float32Type>(|value| real(value) as f32)),
-        DataType::Float64 => Arc::new(values.unary::<_, Float64Type>(real)),
+        DataType::Float32 => {
+            Arc::new(values.unary::<_, Float32Type>(|value| nearest_float(value, digits)))
+        }
+        DataType::Float64 => {
+            Arc::new(values.unary::<_, Float64Type>(|value| nearest_double(value, digits)))
+        }
         _ => decimals(values.iter().map(|value| value.map(|value| (value, scale))), to)?,
     })
 }

@@ -3,12 +3,14 @@
 use arrow::array::{ArrayRef, AsArray, StringArray, StringBuilder};
 use arrow::datatypes::{
     ArrowPrimitiveType, DataType, Date32Type, Decimal128Type, Float32Type, Float64Type, Int8Type,
-    Int16Type, Int32Type, Int64Type, Time32MillisecondType, TimeUnit,
+    Int16Type, Int32Type, Int64Type, IntervalMonthDayNano, IntervalMonthDayNanoType, IntervalUnit,
+    Time32MillisecondType, TimeUnit,
 };
 use chrono::{Datelike, NaiveDate, NaiveDateTime, NaiveTime, TimeZone, Timelike};
 use chrono_tz::Tz;
 use datafusion_common::{Result as PlanResult, exec_datafusion_err};
 use std::fmt::{LowerExp, Write};
+use std::str::FromStr;
 use std::sync::Arc;
 
 use super::Converter;
@@ -19,6 +21,10 @@ use crate::sql::types::{precision_of, type_name};
 /// What writes `from` as STRING; `None` for types without a text form.
 pub(super) fn to_text(from: &DataType, zone: Tz) -> Option<Converter> {
     Some(match from {
+        DataType::Timestamp(unit, zoned) => {
+            let digits = usize::from(precision_of(*unit));
+            timestamps_to_text(*unit, zoned.is_some().then_some(zone), digits)
+        }
         DataType::Boolean => Box::new(|array| {
             let texts: StringArray = array
                 .as_boolean()
@@ -31,6 +37,9 @@ pub(super) fn to_text(from: &DataType, zone: Tz) -> Option<Converter> {
         DataType::Int16 => writing::<Int16Type>(|out, value| write(out, &value)),
         DataType::Int32 => writing::<Int32Type>(|out, value| write(out, &value)),
         DataType::Int64 => writing::<Int64Type>(|out, value| write(out, &value)),
+        DataType::Interval(IntervalUnit::MonthDayNano) => {
+            writing::<IntervalMonthDayNanoType>(write_interval)
+        }
         DataType::Float32 => {
             writing::<Float32Type>(|out, value| write_float(out, value, f64::from(value)))
         }
@@ -54,10 +63,6 @@ pub(super) fn to_text(from: &DataType, zone: Tz) -> Option<Converter> {
                     write(out, &format_args!(".{}", fraction.trim_end_matches('0')));
                 }
             })
-        }
-        DataType::Timestamp(unit, zoned) => {
-            let (unit, zone) = (*unit, zoned.is_some().then_some(zone));
-            Box::new(move |array| timestamps_to_text(array, unit, zone))
         }
         DataType::Binary => Box::new(|array| {
             let texts: StringArray = array
@@ -96,7 +101,10 @@ fn writing<T: ArrowPrimitiveType>(
 }
 
 /// Java's `Double.toString`: plain between 10⁻³ and 10⁷, else `1.0E10`.
-fn write_float<T: LowerExp>(out: &mut StringBuilder, value: T, wide: f64) {
+fn write_float<T>(out: &mut StringBuilder, value: T, wide: f64)
+where
+    T: LowerExp + FromStr + PartialEq,
+{
     if wide.is_nan() {
         return write(out, &"NaN");
     }
@@ -113,7 +121,12 @@ fn write_float<T: LowerExp>(out: &mut StringBuilder, value: T, wide: f64) {
     };
     let (first, rest) = mantissa.split_once('.').unwrap_or((mantissa, ""));
     if wide != 0.0 && !(-3..7).contains(&exponent) {
-        let rest = if rest.is_empty() { "0" } else { rest };
+        if rest.is_empty() {
+            return write(
+                out,
+                &format_args!("{}E{exponent}", with_second_digit(&value, &shortest)),
+            );
+        }
         return write(out, &format_args!("{sign}{first}.{rest}E{exponent}"));
     }
     let digits = format!("{first}{rest}");
@@ -126,6 +139,18 @@ fn write_float<T: LowerExp>(out: &mut StringBuilder, value: T, wide: f64) {
     write(out, &format_args!("{sign}{}.{}", &padded[..whole], &padded[whole..]));
 }
 
+/// The mantissa of a number whose shortest has one digit. Java writes two, and of those that read
+/// back the nearest: `4.9` of the smallest double.
+fn with_second_digit<T: LowerExp + FromStr + PartialEq>(value: &T, shortest: &str) -> String {
+    let nearest = format!("{value:.1e}");
+    let (mantissa, exponent) = nearest.split_once('e').expect("LowerExp writes an exponent");
+    let (digit, same) = shortest.split_once('e').expect("LowerExp writes an exponent");
+    match exponent == same && nearest.parse::<T>().is_ok_and(|read| read == *value) {
+        true => mantissa.to_string(),
+        false => format!("{digit}.0"),
+    }
+}
+
 fn write_decimal(out: &mut StringBuilder, unscaled: i128, scale: usize) {
     let sign = if unscaled < 0 { "-" } else { "" };
     let digits = format!("{:0>width$}", unscaled.unsigned_abs(), width = scale + 1);
@@ -136,22 +161,24 @@ fn write_decimal(out: &mut StringBuilder, unscaled: i128, scale: usize) {
     }
 }
 
-fn timestamps_to_text(array: &ArrayRef, unit: TimeUnit, zone: Option<Tz>) -> PlanResult<ArrayRef> {
-    let numbers = arrow::compute::cast(array, &DataType::Int64)?;
-    let numbers = numbers.as_primitive::<Int64Type>();
-    let mut texts = StringBuilder::with_capacity(numbers.len(), numbers.len() * 24);
-    for number in numbers {
-        let text = number.and_then(|number| timestamp_text(number, unit, zone));
-        texts.append_option(text);
-    }
-    Ok(Arc::new(texts.finish()))
+/// `2020-01-01 00:00:00.100`: with so many digits of a second, in `zone` if it is an instant.
+pub(super) fn timestamps_to_text(unit: TimeUnit, zone: Option<Tz>, digits: usize) -> Converter {
+    Box::new(move |array| {
+        let numbers = arrow::compute::cast(array, &DataType::Int64)?;
+        let numbers = numbers.as_primitive::<Int64Type>();
+        let mut texts = StringBuilder::with_capacity(numbers.len(), numbers.len() * 24);
+        for number in numbers {
+            texts.append_option(
+                number.and_then(|number| timestamp_text(number, unit, zone, digits)),
+            );
+        }
+        Ok(Arc::new(texts.finish()))
+    })
 }
 
-/// `2020-01-01 00:00:00.100`: as many digits as the type has, in `zone` if it is an instant.
-fn timestamp_text(number: i64, unit: TimeUnit, zone: Option<Tz>) -> Option<String> {
+fn timestamp_text(number: i64, unit: TimeUnit, zone: Option<Tz>, digits: usize) -> Option<String> {
     let utc = time_at(number, unit)?;
     let time = zone.map_or(utc, |zone| zone.from_utc_datetime(&utc).naive_local());
-    let digits = usize::from(precision_of(unit));
     let mut text = time.format("%Y-%m-%d %H:%M:%S").to_string();
     if digits > 0 {
         let nanos = format!("{:09}", time.nanosecond() % 1_000_000_000);
@@ -159,6 +186,22 @@ fn timestamp_text(number: i64, unit: TimeUnit, zone: Option<Tz>) -> Option<Strin
         text.push_str(&nanos[..digits]);
     }
     Some(text)
+}
+
+/// `+1-02` of months, `+1 02:03:04.500` of everything else.
+fn write_interval(out: &mut StringBuilder, length: IntervalMonthDayNano) {
+    let millis = i64::from(length.days) * 86_400_000 + length.nanoseconds / 1_000_000;
+    let negative = length.months < 0 || millis < 0;
+    let sign = if negative { '-' } else { '+' };
+    if length.months != 0 {
+        let months = length.months.unsigned_abs();
+        return write(out, &format_args!("{sign}{}-{:02}", months / 12, months % 12));
+    }
+    let millis = millis.unsigned_abs();
+    let (seconds, rest) = (millis / 1000, millis % 1000);
+    let (days, hours) = (seconds / 86_400, seconds / 3600 % 24);
+    let (minutes, second) = (seconds / 60 % 60, seconds % 60);
+    write(out, &format_args!("{sign}{days} {hours:02}:{minutes:02}:{second:02}.{rest:03}"));
 }
 
 /// What reads STRING as `to`; bad text is NULL when `lenient`, else an error.
@@ -173,11 +216,8 @@ pub(super) fn of_text(to: &DataType, lenient: bool, zone: Tz) -> Option<Converte
         DataType::Int16 => integers::<Int16Type>(to, lenient),
         DataType::Int32 => integers::<Int32Type>(to, lenient),
         DataType::Int64 => integers::<Int64Type>(to, lenient),
-        #[expect(clippy::cast_possible_truncation, reason = "FLOAT is the nearest to the text")]
-        DataType::Float32 => {
-            reading::<Float32Type>(to, lenient, |text| parse_double(text).map(|value| value as f32))
-        }
-        DataType::Float64 => reading::<Float64Type>(to, lenient, parse_double),
+        DataType::Float32 => reading::<Float32Type>(to, lenient, parse_float),
+        DataType::Float64 => reading::<Float64Type>(to, lenient, parse_float),
         DataType::Decimal128(..) => {
             let to = to.clone();
             let (precision, scale) = parts(&to);
@@ -283,12 +323,13 @@ fn parse_integer(text: &str) -> Option<i64> {
     }
 }
 
-fn parse_double(text: &str) -> Option<f64> {
+/// What Java reads as a `float` or `double`, but for hexadecimal digits: `1.5e3`, `1d`, `Infinity`.
+pub(in crate::sql) fn parse_float<T: FromStr>(text: &str) -> Option<T> {
     // Rust reads more spellings of these than Java does.
     match text.trim_start_matches(['+', '-']) {
         "NaN" | "Infinity" => text.parse().ok(),
         digits if digits.starts_with(|first: char| first.is_ascii_digit() || first == '.') => {
-            text.parse().ok()
+            text.strip_suffix(['d', 'D', 'f', 'F']).unwrap_or(text).parse().ok()
         }
         _ => None,
     }
@@ -370,6 +411,11 @@ pub(in crate::sql) fn is_literal_timestamp(text: &str) -> bool {
     let text = text.trim();
     let date = text.split(' ').next().unwrap_or_default();
     is_literal_date(date) && parse_timestamp(text).is_some()
+}
+
+/// True for a time of day with seconds.
+pub(in crate::sql) fn is_literal_time(text: &str) -> bool {
+    text.split(':').count() == 3 && parse_time(text).is_some()
 }
 
 /// Digits and nothing else.

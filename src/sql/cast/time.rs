@@ -94,6 +94,18 @@ pub(in crate::sql) fn number_at(time: NaiveDateTime, unit: TimeUnit) -> Option<i
     }
 }
 
+/// A time of day, on the first day there was.
+pub(super) fn on_first_day(to: DataType) -> Converter {
+    let DataType::Timestamp(unit, _) = to else { unreachable!("{to} is not a timestamp") };
+    let per_milli = per_second(unit) / 1_000;
+    Box::new(move |array| {
+        let millis = arrow::compute::cast(array, &DataType::Int32)?;
+        let millis = millis.as_primitive::<Int32Type>();
+        let numbers = millis.unary::<_, Int64Type>(|value| i64::from(value) * per_milli);
+        Ok(arrow::compute::cast(&numbers, &to)?)
+    })
+}
+
 /// The day of a TIMESTAMP. Flink divides towards 1970, so that a time before it is on the next day.
 pub(super) fn to_date(unit: TimeUnit) -> Converter {
     Box::new(move |array| {

@@ -65,7 +65,7 @@ pub(in crate::sql) fn remap(expr: &Physical, index_of: &dyn Fn(usize) -> usize) 
 /// The constant an expression of constants is, or the expression.
 pub(in crate::sql) fn fold(typed: Typed) -> Typed {
     match fold_node(&typed.expr) {
-        Some(expr) => Typed::new(expr, typed.data_type),
+        Some(expr) => Typed { expr, ..typed },
         None => typed,
     }
 }

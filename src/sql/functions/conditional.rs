@@ -1,18 +1,18 @@
 //! Functions that choose, and functions of arrays and rows.
 
-use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, Datum, ListArray};
+use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, ListArray};
 use arrow::buffer::OffsetBuffer;
 use arrow::compute::kernels::cmp::{gt, lt};
 use arrow::compute::kernels::zip::zip;
 use arrow::datatypes::{DataType, Field};
-use arrow::error::ArrowError;
-use datafusion_expr::Operator;
+use datafusion_expr::{ColumnarValue, Operator};
 use std::sync::Arc;
 
 use super::super::bind::case_of;
 use super::super::cast::cast;
 use super::super::eval::{Coalesce, Kernel, Physical, Typed};
 use super::super::operators::compare;
+use super::super::texts::compared_texts;
 use super::super::types::{SqlType, common_type, list_of, type_name};
 use super::kernel::call;
 use super::{ANY, BindOptions, FIELD_FUNCTION, Scalar, wrong_argument};
@@ -80,20 +80,15 @@ fn if_else(mut arguments: Vec<Typed>, options: &BindOptions) -> Bound {
 }
 
 fn greatest(arguments: Vec<Typed>, options: &BindOptions) -> Bound {
-    extreme("GREATEST", arguments, options, gt)
+    extreme("GREATEST", arguments, options, true)
 }
 
 fn least(arguments: Vec<Typed>, options: &BindOptions) -> Bound {
-    extreme("LEAST", arguments, options, lt)
+    extreme("LEAST", arguments, options, false)
 }
 
 /// NULL when any argument is.
-fn extreme(
-    name: &str,
-    arguments: Vec<Typed>,
-    options: &BindOptions,
-    better: fn(&dyn Datum, &dyn Datum) -> Result<BooleanArray, ArrowError>,
-) -> Bound {
+fn extreme(name: &str, arguments: Vec<Typed>, options: &BindOptions, greatest: bool) -> Bound {
     let (expressions, data_type) = unified(arguments, options)?;
     if matches!(
         data_type,
@@ -105,7 +100,11 @@ fn extreme(
         let mut best = values[0].clone().into_array(rows)?;
         for value in &values[1..] {
             let next = value.clone().into_array(rows)?;
-            let keep = better(&best, &next)?;
+            let keep = match best.data_type() {
+                DataType::Utf8 => better_texts(&best, &next, greatest)?,
+                _ if greatest => gt(&best, &next)?,
+                _ => lt(&best, &next)?,
+            };
             let chosen = zip(&keep, &best, &next)?;
             // A NULL comparison chose `next`; NULL on either side must win.
             let missing = arrow::compute::is_null(&best)?;
@@ -114,6 +113,17 @@ fn extreme(
         Ok(best)
     });
     Ok(call(name, expressions, data_type, kernel))
+}
+
+/// Whether the first text is above (or below) the second, in the order of texts.
+fn better_texts(
+    left: &ArrayRef,
+    right: &ArrayRef,
+    greatest: bool,
+) -> datafusion_common::Result<BooleanArray> {
+    let operator = if greatest { Operator::Gt } else { Operator::Lt };
+    let both = [left, right].map(|side| ColumnarValue::Array(Arc::clone(side)));
+    Ok(compared_texts(&both, left.len(), operator)?.as_boolean().clone())
 }
 
 /// `ARRAY[a, b]`.

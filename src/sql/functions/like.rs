@@ -1,12 +1,15 @@
 //! LIKE: without ESCAPE no character is special but `%` and `_`.
 
+use arrow::array::{ArrayRef, BooleanArray};
 use arrow::datatypes::DataType;
 use datafusion_common::ScalarValue;
 use datafusion_physical_expr::expressions::LikeExpr;
+use regex::Regex;
 use std::sync::Arc;
 
-use super::super::eval::Typed;
-use super::kernel::{map_text, string_argument, text_call};
+use super::super::eval::{Kernel, Physical, Typed};
+use super::super::similar::{ANY_CHARACTER, push_literal};
+use super::kernel::{Strings, call, map_text, string_argument, text_call};
 
 /// `text [NOT] LIKE pattern [ESCAPE c]`: without ESCAPE no character is special but `%` and `_`.
 pub(in crate::sql) fn bind_like(
@@ -21,6 +24,9 @@ pub(in crate::sql) fn bind_like(
     let normal = match both[1].literal_text() {
         Some(written) => {
             let constant = normal_pattern(written, escape).map_err(in_words)?;
+            if let Some(regex) = line_regex(&constant) {
+                return Ok(matching(searched, regex, negated, written, escape));
+            }
             Typed::constant(ScalarValue::from(constant)).expr
         }
         None => {
@@ -38,6 +44,44 @@ pub(in crate::sql) fn bind_like(
     };
     let like = LikeExpr::new(negated, false, searched, normal);
     Ok(Typed::new(Arc::new(like), DataType::Boolean))
+}
+
+/// A normal pattern with `_`, which is every character but the end of a line; the kernel takes it for
+/// every character.
+fn line_regex(normal: &str) -> Option<Regex> {
+    let mut regex = r"\A".to_string();
+    let mut any = false;
+    let mut characters = normal.chars();
+    while let Some(character) = characters.next() {
+        match character {
+            '_' => {
+                any = true;
+                regex.push_str(ANY_CHARACTER);
+            }
+            '%' => regex.push_str("(?s:.*)"),
+            '\\' => push_literal(&mut regex, characters.next()?),
+            other => push_literal(&mut regex, other),
+        }
+    }
+    regex.push_str(r"\z");
+    if any { Regex::new(&regex).ok() } else { None }
+}
+
+fn matching(
+    text: Physical,
+    regex: Regex,
+    negated: bool,
+    written: &str,
+    escape: Option<char>,
+) -> Typed {
+    let kernel: Kernel = Arc::new(move |values, rows| {
+        let texts = Strings::of(&values[0]);
+        let one = |row| texts.get(row).map(|found| regex.is_match(found) != negated);
+        Ok(Arc::new((0..rows).map(one).collect::<BooleanArray>()) as ArrayRef)
+    });
+    let not = if negated { "NOT " } else { "" };
+    let escape = escape.map(|escape| format!(" ESCAPE '{escape}'")).unwrap_or_default();
+    call(&format!("{{}} {not}LIKE '{written}'{escape}"), vec![text], DataType::Boolean, kernel)
 }
 
 /// The pattern with `\` as its escape character, which is what the kernel knows.

@@ -1,18 +1,19 @@
 //! What a running Flink answers, compared with what we do: every case of `tests/fixtures/flink`.
 //!
 //! Read: `value` (values and types in the files' form) · `expressions`, `queries` (one case to an
-//! outcome) · `lists` (the cases that do not agree, as data).
+//! outcome) · `lists` (the cases that do not agree, as data) · `page` (what is supported, for readers).
 //!
 //! Values are compared exactly: doubles by their bits, decimals with all digits. Types are compared
 //! as far as Pelton has them: without lengths of CHAR and VARCHAR, without NOT NULL, and with the
 //! precision in which times are kept.
 //!
 //! Two environment variables help while something is being made to agree: `PELTON_GOLDEN_WRITE=1`
-//! writes the lists anew; `PELTON_GOLDEN_SHOW=cast-` prints what comes of the cases
+//! writes the lists and the page anew; `PELTON_GOLDEN_SHOW=cast-` prints what comes of the cases
 //! whose ids begin so.
 
 mod expressions;
 mod lists;
+mod page;
 mod queries;
 mod value;
 
@@ -36,6 +37,9 @@ struct Answered {
     id: String,
     /// The case.
     sql: String,
+    /// The expression's group, `query/` and the query's topic.
+    group: String,
+    is_refused_by_flink: bool,
     outcome: Outcome,
 }
 

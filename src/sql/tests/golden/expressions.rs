@@ -58,7 +58,9 @@ fn answer(case: &Value, tables: &[DeclaredTable], rows: &RecordBatch) -> Answere
         (Err(why), None) => Outcome::Refused(why),
         (Ok(plan), None) => compared(case, &plan, rows),
     };
-    Answered { id: id.into(), sql: sql.into(), outcome }
+    let (group, _) = id.rsplit_once('-').expect("an id is a group and a number");
+    let is_refused_by_flink = case.get("refused").is_some();
+    Answered { id: id.into(), sql: sql.into(), group: group.into(), is_refused_by_flink, outcome }
 }
 
 fn compared(case: &Value, plan: &Plan, rows: &RecordBatch) -> Outcome {

@@ -12,7 +12,7 @@ use super::super::super::types::type_name;
 use super::super::super::{Plan, PlanOptions, TableRole, plan};
 use super::super::{table, text};
 use super::value::{comparable_type, expected, shown};
-use super::{Answered, Outcome, fixture, of_refused};
+use super::{Answered, Outcome, fixture, fixtures, of_refused};
 use crate::metrics::SinkCounters;
 use crate::reactor::Io;
 use crate::record::Batch;
@@ -21,12 +21,24 @@ use crate::sink::Sink;
 use crate::stdx::Failure;
 
 pub(super) fn answers() -> Vec<Answered> {
+    let topics = topics();
     let cases = fixture("queries.jsonl");
     let cases = cases.lines().map(|line| serde_json::from_str(line).unwrap());
-    cases.map(|case: Value| answer(&case)).collect()
+    cases.map(|case: Value| answer(&case, &topics)).collect()
 }
 
-fn answer(case: &Value) -> Answered {
+/// The files of queries, each with its text.
+fn topics() -> Vec<(String, String)> {
+    let files = std::fs::read_dir(fixtures().join("queries")).unwrap();
+    let names = files.map(|file| file.unwrap().file_name().into_string().unwrap());
+    let topic = |name: String| {
+        let text = fixture(&format!("queries/{name}"));
+        (name.trim_end_matches(".sql").to_owned(), text)
+    };
+    names.map(topic).collect()
+}
+
+fn answer(case: &Value, topics: &[(String, String)]) -> Answered {
     let (id, query) = (case["id"].as_str().unwrap(), case["query"].as_str().unwrap());
     let planned = planned(case, query);
     let outcome = match (planned, case.get("refused")) {
@@ -34,7 +46,18 @@ fn answer(case: &Value) -> Answered {
         (Err(why), None) => Outcome::Refused(why),
         (Ok(plan), None) => compared(case, plan),
     };
-    Answered { id: format!("query/{id}"), sql: query.into(), outcome }
+    let heading = |line: &str| {
+        line.strip_prefix("-- ").and_then(|heading| heading.split(' ').next()) == Some(id)
+    };
+    let topic = topics.iter().find(|(_, queries)| queries.lines().any(heading));
+    let (topic, _) = topic.expect("every answer has a query");
+    Answered {
+        id: format!("query/{id}"),
+        sql: query.into(),
+        group: format!("query/{topic}"),
+        is_refused_by_flink: case.get("refused").is_some(),
+        outcome,
+    }
 }
 
 fn planned(case: &Value, query: &str) -> Result<Plan, String> {
