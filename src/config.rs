@@ -31,9 +31,9 @@ mod with_options;
 
 pub use error::{ConfigError, ConfigErrors, Position};
 pub use job::{
-    CoreChoice, DurabilityConfig, DurabilityMode, FileSinkConfig, FileSourceConfig, Job, Limits,
-    OnError, ReactorConfig, Release, SinkConfig, SinkConnector, SourceConfig, SourceConnector,
-    Spin, TcpSinkConfig, TcpSourceConfig,
+    CoreChoice, DatagenSourceConfig, DurabilityConfig, DurabilityMode, FileSinkConfig,
+    FileSourceConfig, Job, Limits, NexmarkSourceConfig, OnError, ReactorConfig, Release,
+    SinkConfig, SinkConnector, SourceConfig, SourceConnector, Spin, TcpSinkConfig, TcpSourceConfig,
 };
 pub use place::Place;
 pub use reference::REFERENCE;

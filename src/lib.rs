@@ -29,5 +29,6 @@ pub mod limits; //   every bound and size
 pub mod stdx; //     what std lacks
 
 // Around it.
+pub mod workload; // event generators
 #[cfg(test)]
 mod sim; //          whole appliances on one thread, seeded

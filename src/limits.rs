@@ -57,6 +57,16 @@ pub const FILE_SLICE_BYTES: usize = 64 * 1024;
 /// How often a followed file is looked at once its end was reached: 100 ms.
 pub const FILE_FOLLOW_INTERVAL_NS_DEFAULT: u64 = 100_000_000;
 
+/// Rows of one generated batch: with 250 bytes a row it stays in a second-level cache.
+pub const GENERATED_BATCH_ROWS: usize = 4096;
+
+/// Rows of one chunk of a generated sequence: cores tell each other about every chunk.
+pub const GENERATED_CHUNK_ROWS: u64 = 8 * GENERATED_BATCH_ROWS as u64;
+
+/// Chunks of a generated sequence per second, when its rows come at a rate: how often its cores take
+/// turns, and at least that often the watermark moves on all of them.
+pub const GENERATED_CHUNKS_PER_SECOND: u64 = 100;
+
 /// Bytes a TCP source decodes before it pushes what they held: about 1,000 rows of 120 bytes.
 pub const TCP_FEED_BYTES_MAX: usize = 128 * 1024;
 
@@ -151,6 +161,7 @@ const _: () = {
     assert!(EDGE_ELEMENTS_RESERVED >= 2);
     assert!(FILE_SLICE_BYTES <= FILE_PIECE_BYTES);
     assert!(FILE_READ_AHEAD >= 1);
+    assert!(GENERATED_BATCH_ROWS <= BATCH_ROWS_MAX);
     assert!(SINK_BUFFER_BYTES < SINK_UNWRITTEN_BYTES_MAX);
     assert!(SINK_UNWRITTEN_BYTES_MAX as u64 <= SINK_PART_BYTES_MAX);
     assert!(EDGE_ELEMENTS_MAX > EDGE_ELEMENTS_RESERVED);

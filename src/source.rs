@@ -1,19 +1,29 @@
 //! Bytes in: sources read splits, decode them into batches, and say how far event time has come.
 //!
 //! Read: `split` (unit of assignment) · `watermark` (event time per split, idleness, skew guard) ·
-//! `file` · `tcp`.
+//! `sequence` (one stream, dealt to all cores) · `file` · `tcp` · `generated` (rows made on the spot) with
+//! `nexmark` and `datagen`.
 //!
 //! Every core runs one instance of every source, on its share of the splits.
 
+mod datagen;
 mod file;
+mod generated;
+mod nexmark;
+mod sequence;
 mod split;
 mod tcp;
 mod watermark;
 
+/// What a Nexmark source can be told.
+pub use crate::workload::{HotRatios, MeanBytes, Nexmark, NexmarkOptions, Proportions};
+pub use datagen::{Datagen, FieldFault, FieldOption};
 pub use file::{
     CutOptions, DecoderFactory, FilePlan, FileSource, FileSourceOptions, FollowOptions,
     FollowSource, PlanError, check_follow, expand,
 };
+pub use generated::{GeneratedOptions, GeneratedSource, Generator, Pacing};
+pub use nexmark::NexmarkGenerator;
 pub use split::{EventTimeOptions, HoldingBack, SplitId, SplitTracker};
 pub use tcp::{TcpSource, TcpSourceOptions};
 pub use watermark::{Admitted, Arrival, EventTimeRules, Rowtime, RunningWatermark, WatermarkSpec};

@@ -26,7 +26,8 @@ pub(super) enum Effect {
 const FAIL_OR_REJECT: &[(&str, &str)] = &[("true", "reject"), ("false", "fail")];
 const PARALLELISM: &str = "has no effect: every core runs every source and sink";
 
-/// Flink's options: the connectors filesystem, print and blackhole; the formats json, csv and raw.
+/// Flink's options: the connectors filesystem, print, blackhole, datagen and nexmark; the formats json,
+/// csv and raw. Options of columns (`fields.COLUMN.OPTION`) are taken beside them.
 pub(super) const OPTIONS: &[(&str, Effect)] = &[
     ("connector", Effect::Words("connector", &[("filesystem", "file")])),
     ("path", Effect::Key("path")),
@@ -65,6 +66,26 @@ pub(super) const OPTIONS: &[(&str, Effect)] = &[
     ("sink.parallelism", Effect::Note(PARALLELISM)),
     ("source.parallelism", Effect::Note(PARALLELISM)),
     ("scan.parallelism", Effect::Note(PARALLELISM)),
+    ("rows-per-second", Effect::Key("rows_per_second")),
+    ("number-of-rows", Effect::Key("rows")),
+    ("events.num", Effect::Key("events")),
+    ("first-event.rate", Effect::Key("events_per_second")),
+    ("next-event.rate", Effect::Note("has no effect: events keep their first rate, as in Flink")),
+    ("rate.shape", Effect::Note("has no effect: events keep their first rate, as in Flink")),
+    ("rate.period", Effect::Note("has no effect: events keep their first rate, as in Flink")),
+    ("rate.limited", Effect::Key("rate_limited")),
+    ("max-emit-speed", Effect::Words("rate_limited", &[("true", "false"), ("false", "true")])),
+    ("person.proportion", Effect::Key("people")),
+    ("auction.proportion", Effect::Key("auctions")),
+    ("bid.proportion", Effect::Key("bids")),
+    ("person.avg-size", Effect::Size("person_bytes")),
+    ("auction.avg-size", Effect::Size("auction_bytes")),
+    ("bid.avg-size", Effect::Size("bid_bytes")),
+    ("bid.hot-ratio.auctions", Effect::Key("hot_auctions")),
+    ("bid.hot-ratio.bidders", Effect::Key("hot_bidders")),
+    ("auction.hot-ratio.sellers", Effect::Key("hot_sellers")),
+    ("keep-alive", Effect::Only("false")),
+    ("stop-at", Effect::Only("-1")),
     ("print-identifier", Effect::Refused("lines are printed as they are")),
     ("standard-error", Effect::Only("false")),
 ];

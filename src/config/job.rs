@@ -9,6 +9,7 @@ use super::place::Place;
 use crate::format::FormatOptions;
 use crate::reactor::TcpEndpoint;
 use crate::sink::SlowSubscriber;
+use crate::source::{FieldOption, NexmarkOptions, Pacing};
 use crate::sql::{DeclaredTable, SqlText};
 
 /// A job, resolved.
@@ -105,8 +106,8 @@ pub struct SourceConfig {
     pub place: Place,
     /// Where its bytes come from.
     pub connector: SourceConnector,
-    /// How records are written in them.
-    pub format: FormatOptions,
+    /// How records are written in them; `None` for a source that makes its rows.
+    pub format: Option<FormatOptions>,
     /// Longest record.
     pub line_bytes_max: usize,
     /// A split silent for this long no longer holds the watermark back.
@@ -130,6 +131,10 @@ pub enum SourceConnector {
     Tcp(TcpSourceConfig),
     /// Files.
     File(FileSourceConfig),
+    /// Nexmark's events.
+    Nexmark(NexmarkSourceConfig),
+    /// Made-up rows.
+    Datagen(DatagenSourceConfig),
 }
 
 /// What a record does that cannot be decoded or evaluated.
@@ -161,6 +166,28 @@ pub struct FileSourceConfig {
     pub path: PathBuf,
     /// Wait for what is appended, across rotation.
     pub follow: bool,
+}
+
+/// A Nexmark source.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct NexmarkSourceConfig {
+    /// The stream.
+    pub stream: NexmarkOptions,
+    /// Event time begins when the job starts, instead of at the stream's base time.
+    pub begins_now: bool,
+    /// How many events, and whether at the rate of their times.
+    pub pacing: Pacing,
+}
+
+/// A datagen source.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct DatagenSourceConfig {
+    /// Everything that is random follows from it.
+    pub seed: u64,
+    /// How many rows, and how fast.
+    pub pacing: Pacing,
+    /// Options of columns.
+    pub fields: Vec<FieldOption>,
 }
 
 /// A sink.

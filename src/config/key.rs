@@ -42,6 +42,8 @@ pub(super) enum Kind {
     Sql,
     /// "all", a count, or a list of CPUs.
     Cores,
+    /// For each column a table of options.
+    Fields,
 }
 
 /// For whom a key is.
@@ -93,6 +95,17 @@ const DAY: Duration = Duration::from_secs(86_400);
 const YEARS_10: Duration = Duration::from_secs(3_653 * 86_400);
 const TCP: &[&str] = &["tcp"];
 const FILE: &[&str] = &["file"];
+/// Sources that read bytes.
+const READ: &[&str] = &["tcp", "file"];
+const NEXMARK: &[&str] = &["nexmark"];
+const DATAGEN: &[&str] = &["datagen"];
+/// Sources that make their rows.
+const GENERATED: &[&str] = &["nexmark", "datagen"];
+const ANY_COUNT: Kind = Kind::Count { min: 0, max: i64::MAX as u64 };
+const RATE: Kind = Kind::Count { min: 1, max: 1_000_000_000 };
+const PROPORTION: Kind = Kind::Count { min: 0, max: 1_000_000 };
+const HOT_RATIO: Kind = Kind::Count { min: 1, max: 1_000_000 };
+const EVENT_BYTES: Kind = Kind::Bytes { min: 0, max: 1 << 20 };
 const FORMAT: Kind = Kind::Choice { known: &["json", "csv", "raw"], planned: &["rkyv"] };
 const CONNECTIONS: Kind = Kind::Count { min: 1, max: 65_536 };
 const ENCODED: &[&str] = &["tcp", "file", "print"];
@@ -143,9 +156,9 @@ pub(super) static SOURCES: Section = Section {
     keys: &[
         key(
             "connector",
-            Kind::Choice { known: &["tcp", "file"], planned: &["kafka", "nexmark", "datagen"] },
+            Kind::Choice { known: &["tcp", "file", "nexmark", "datagen"], planned: &["kafka"] },
         ),
-        key("format", FORMAT),
+        only("format", FORMAT, READ),
         key("schema", Kind::Sql),
         only("listen", Kind::Address, TCP),
         only("connect", Kind::Address, TCP),
@@ -158,8 +171,25 @@ pub(super) static SOURCES: Section = Section {
         format_only("header", Kind::Flag, &["csv"]),
         format_only("delimiter", Kind::Character, &["csv"]),
         format_only("multiline", Kind::Flag, &["csv"]),
-        key("line_max", Kind::Bytes { min: 1, max: 1 << 30 }),
-        key("idle_timeout", Kind::Time { min: MS, max: YEARS_10, words: &["off"] }),
+        only("events", ANY_COUNT, NEXMARK),
+        only("events_per_second", RATE, NEXMARK),
+        only("rate_limited", Kind::Flag, NEXMARK),
+        only("base_time", Kind::Text, NEXMARK),
+        only("people", PROPORTION, NEXMARK),
+        only("auctions", PROPORTION, NEXMARK),
+        only("bids", PROPORTION, NEXMARK),
+        only("person_bytes", EVENT_BYTES, NEXMARK),
+        only("auction_bytes", EVENT_BYTES, NEXMARK),
+        only("bid_bytes", EVENT_BYTES, NEXMARK),
+        only("hot_auctions", HOT_RATIO, NEXMARK),
+        only("hot_bidders", HOT_RATIO, NEXMARK),
+        only("hot_sellers", HOT_RATIO, NEXMARK),
+        only("rows", ANY_COUNT, DATAGEN),
+        only("rows_per_second", RATE, DATAGEN),
+        only("fields", Kind::Fields, DATAGEN),
+        only("seed", ANY_COUNT, GENERATED),
+        only("line_max", Kind::Bytes { min: 1, max: 1 << 30 }, READ),
+        only("idle_timeout", Kind::Time { min: MS, max: YEARS_10, words: &["off"] }, READ),
         key("max_future", Kind::Time { min: MS, max: YEARS_10, words: &["off"] }),
         key("on_error", Kind::Choice { known: &["reject", "fail"], planned: &[] }),
         key("late_sink", Kind::Text),

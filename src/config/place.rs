@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::error::{ConfigError, Position};
 use super::table::RawTable;
+use super::value::Value;
 
 /// Where a table of the job file, or of CREATE TABLE, and its keys stand.
 #[derive(Clone, Debug)]
@@ -13,7 +14,8 @@ pub struct Place {
     /// Its name in full, such as `sources.bid`.
     path: String,
     at: Position,
-    keys: BTreeMap<&'static str, Position>,
+    /// Options of columns among them, as `fields.id.kind`.
+    keys: BTreeMap<String, Position>,
 }
 
 /// Tables that say the same are the same, wherever they stand.
@@ -27,7 +29,13 @@ impl Eq for Place {}
 
 impl Place {
     pub(super) fn of(table: &RawTable, file: &Path) -> Place {
-        let keys = table.given().map(|(key, given)| (key.name, given.at)).collect();
+        let mut keys: BTreeMap<String, Position> =
+            table.given().map(|(key, given)| (key.name.to_owned(), given.at)).collect();
+        for (_, given) in table.given() {
+            if let Value::Fields(fields) = &given.value {
+                keys.extend(fields.iter().map(|field| (field.key(), field.at)));
+            }
+        }
         Place { file: file.to_owned(), path: table.path.clone(), at: table.at, keys }
     }
 

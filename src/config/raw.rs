@@ -16,7 +16,8 @@ use super::expand::expand;
 use super::key::{self, Key, Kind, Section};
 use super::locate::Locator;
 use super::table::RawTable;
-use super::value::{self, Given, Value};
+use super::value::{self, Given, GivenField, Value};
+use crate::source::FieldOption;
 use crate::sql::SqlText;
 use crate::stdx::did_you_mean;
 
@@ -148,6 +149,9 @@ impl Reader<'_, '_> {
         // As written: references such as `${env:PASSWORD}` are not replaced in messages.
         let written = shortened(self.locator.written(&value.span()));
         let at = self.locator.position(value.span().start);
+        if let (Kind::Fields, DeValue::Table(fields)) = (&key.kind, value.get_ref()) {
+            return self.fields(key, fields, table);
+        }
         let read = match value.get_ref() {
             DeValue::String(text) if matches!(key.kind, Kind::Sql) => {
                 Ok(Value::Sql(self.sql_text(text, value)))
@@ -164,6 +168,42 @@ impl Reader<'_, '_> {
                 table.refuse(key);
                 let path = table.key_path(key.name);
                 self.errors.add(at, &path, format!("{written} {reason}"));
+            }
+        }
+    }
+
+    /// A table of options for each column.
+    fn fields(&mut self, key: &'static Key, fields: &DeTable<'_>, table: &mut RawTable) {
+        for (column, options) in fields {
+            let path = format!("{}.{}", table.key_path(key.name), column.get_ref());
+            let Some(options) = self.expect_table(&path, options) else {
+                table.refuse(key);
+                continue;
+            };
+            for (option, value) in options {
+                let at = self.locator.position(value.span().start);
+                let text = match value.get_ref() {
+                    DeValue::String(text) => expand(text, self.directory, self.host),
+                    DeValue::Integer(_) | DeValue::Float(_) | DeValue::Boolean(_) => {
+                        Ok(self.locator.written(&value.span()).to_owned())
+                    }
+                    other => Err(format!("it is of type {}", other.type_str())),
+                };
+                match text {
+                    Ok(text) => {
+                        let field = FieldOption {
+                            column: column.get_ref().to_string(),
+                            option: option.get_ref().to_string(),
+                            value: text,
+                        };
+                        table.insert_field(key, GivenField { field, at });
+                    }
+                    Err(reason) => {
+                        table.refuse(key);
+                        let path = format!("{path}.{}", option.get_ref());
+                        self.errors.add(at, &path, format!("cannot be read: {reason}"));
+                    }
+                }
             }
         }
     }

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use super::error::Errors;
 use super::job::{
-    DurabilityMode, FileSourceConfig, OnError, SourceConfig, SourceConnector, TcpSourceConfig,
+    DatagenSourceConfig, DurabilityMode, FileSourceConfig, NexmarkSourceConfig, OnError,
+    SourceConfig, SourceConnector, TcpSourceConfig,
 };
 use super::key::{Key, Only};
 use super::place::Place;
@@ -14,10 +15,14 @@ use super::table::RawTable;
 use crate::format::{CsvOptions, FormatOptions, JsonOptions};
 use crate::limits;
 use crate::reactor::TcpEndpoint;
+use crate::source::{HotRatios, MeanBytes, NexmarkOptions, Pacing, Proportions};
 use crate::stdx::one_of;
 
 /// Guards against one wrong clock among many producers; a file's times are its own.
 const TCP_MAX_FUTURE_DEFAULT: Duration = Duration::from_secs(24 * 3_600);
+
+/// Rows per second, as in Flink.
+const DATAGEN_RATE_DEFAULT: u64 = 10_000;
 
 /// The source, or `None` (with errors) when it cannot be built.
 pub(super) fn resolve(
@@ -26,10 +31,20 @@ pub(super) fn resolve(
     durability: DurabilityMode,
     errors: &mut Errors,
 ) -> Option<SourceConfig> {
-    let connector = required_word(table, "connector", "connector = \"tcp\" or \"file\"", errors)?;
+    let connector = required_word(
+        table,
+        "connector",
+        "connector = \"tcp\", \"file\", \"nexmark\" or \"datagen\"",
+        errors,
+    )?;
     check_applicable(table, connector, errors);
-    let multiline = table.flag("multiline").unwrap_or(connector == "file");
-    let format = format(table, multiline, errors);
+    let format = match connector {
+        "tcp" | "file" => {
+            let multiline = table.flag("multiline").unwrap_or(connector == "file");
+            Some(format(table, multiline, errors)?)
+        }
+        _ => None,
+    };
     let journal = table.flag("journal");
     if journal == Some(true) && durability == DurabilityMode::Off {
         let message = "true contradicts durability.mode = \"off\"; remove one of them";
@@ -38,12 +53,14 @@ pub(super) fn resolve(
     let (connector, max_future_default) = match connector {
         "tcp" => (SourceConnector::Tcp(tcp(table, errors)?), Some(TCP_MAX_FUTURE_DEFAULT)),
         "file" => (SourceConnector::File(file(directory, table, errors)?), None),
+        "nexmark" => (SourceConnector::Nexmark(nexmark(table, errors)), None),
+        "datagen" => (SourceConnector::Datagen(datagen(table)), None),
         other => unreachable!("the key allows no connector {other}"),
     };
     let line_bytes_max = table.count("line_max").map(usize::try_from);
     Some(SourceConfig {
         place: Place::of(table, errors.file()),
-        format: format?,
+        format,
         line_bytes_max: line_bytes_max
             .map_or(limits::LINE_BYTES_MAX_DEFAULT, |bytes| bytes.expect("at most 1 GiB")),
         idle_timeout: table.time("idle_timeout").flatten(),
@@ -81,6 +98,78 @@ fn file(directory: &Path, table: &RawTable, errors: &mut Errors) -> Option<FileS
         errors.add(table.at("path"), &table.key_path("path"), message);
     }
     Some(FileSourceConfig { path, follow: table.flag("follow").unwrap_or(false) })
+}
+
+fn nexmark(table: &RawTable, errors: &mut Errors) -> NexmarkSourceConfig {
+    let published = NexmarkOptions::PUBLISHED;
+    let small = |key: &str, default: u32| {
+        let count = table.count(key).map(u32::try_from);
+        count.map_or(default, |count| count.expect("the keys' maxima fit"))
+    };
+    let (counts, bytes, hot) = (published.proportions, published.mean_bytes, published.hot_ratios);
+    let proportions = Proportions {
+        person: small("people", counts.person),
+        auction: small("auctions", counts.auction),
+        bid: small("bids", counts.bid),
+    };
+    if proportions == (Proportions { person: 0, auction: 0, bid: 0 }) {
+        let message = "0 beside people = 0 and auctions = 0: there would be no events";
+        errors.add(table.at("bids"), &table.key_path("bids"), message);
+    }
+    let base_time = base_time(table, errors);
+    let events_per_second = small("events_per_second", published.events_per_second);
+    let is_limited = table.flag("rate_limited").unwrap_or(false);
+    NexmarkSourceConfig {
+        stream: NexmarkOptions {
+            seed: table.count("seed").unwrap_or(published.seed),
+            base_time_ms: base_time.unwrap_or(published.base_time_ms),
+            events_per_second,
+            proportions,
+            mean_bytes: MeanBytes {
+                person: small("person_bytes", bytes.person),
+                auction: small("auction_bytes", bytes.auction),
+                bid: small("bid_bytes", bytes.bid),
+            },
+            hot_ratios: HotRatios {
+                auction: small("hot_auctions", hot.auction),
+                bidder: small("hot_bidders", hot.bidder),
+                seller: small("hot_sellers", hot.seller),
+            },
+        },
+        begins_now: table.text("base_time") == Some(NOW),
+        pacing: Pacing {
+            rows: table.count("events").filter(|events| *events > 0),
+            rows_per_second: is_limited.then_some(events_per_second.into()),
+        },
+    }
+}
+
+/// Word for the time at which the job starts.
+const NOW: &str = "now";
+
+/// The time at which event time begins, when one is written.
+fn base_time(table: &RawTable, errors: &mut Errors) -> Option<i64> {
+    let text = table.text("base_time").filter(|text| *text != NOW)?;
+    match chrono::NaiveDateTime::parse_from_str(text, "%Y-%m-%d %H:%M:%S%.f") {
+        Ok(time) => Some(time.and_utc().timestamp_millis()),
+        Err(_) => {
+            let message =
+                format!("\"{text}\" is no time; write \"now\" or \"2020-01-01 00:00:00\"");
+            errors.add(table.at("base_time"), &table.key_path("base_time"), message);
+            None
+        }
+    }
+}
+
+fn datagen(table: &RawTable) -> DatagenSourceConfig {
+    DatagenSourceConfig {
+        seed: table.count("seed").unwrap_or(0),
+        pacing: Pacing {
+            rows: table.count("rows").filter(|rows| *rows > 0),
+            rows_per_second: Some(table.count("rows_per_second").unwrap_or(DATAGEN_RATE_DEFAULT)),
+        },
+        fields: table.fields("fields").iter().map(|given| given.field.clone()).collect(),
+    }
 }
 
 /// A choice that must be made.

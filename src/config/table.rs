@@ -9,7 +9,7 @@ use std::time::Duration;
 use super::error::Position;
 use super::job::CoreChoice;
 use super::key::{Key, Section};
-use super::value::{Given, Value};
+use super::value::{Given, GivenField, Value};
 use crate::sql::SqlText;
 
 /// One table as written.
@@ -32,6 +32,16 @@ impl RawTable {
 
     pub(super) fn insert(&mut self, key: &'static Key, given: Given) {
         self.values.insert(key.name, given);
+    }
+
+    /// Adds an option of a column to the key `fields`, whose place is that of the first one.
+    pub(super) fn insert_field(&mut self, key: &'static Key, given: GivenField) {
+        let at = given.at;
+        let fields = || Given { value: Value::Fields(Vec::new()), at };
+        match &mut self.values.entry(key.name).or_insert_with(fields).value {
+            Value::Fields(fields) => fields.push(given),
+            other => panic!("{} holds {other:?}, not options of columns", key.name),
+        }
     }
 
     pub(super) fn refuse(&mut self, key: &'static Key) {
@@ -126,6 +136,14 @@ impl RawTable {
         match &self.get(key)?.value {
             Value::Sql(text) => Some(text),
             other => panic!("{key} holds {other:?}, not SQL"),
+        }
+    }
+
+    pub(super) fn fields(&self, key: &str) -> &[GivenField] {
+        match self.get(key).map(|given| &given.value) {
+            None => &[],
+            Some(Value::Fields(fields)) => fields,
+            Some(other) => panic!("{key} holds {other:?}, not options of columns"),
         }
     }
 

@@ -7,6 +7,7 @@ use toml::de::{DeArray, DeValue};
 use super::error::Position;
 use super::job::CoreChoice;
 use super::key::{CORES, Kind};
+use crate::source::FieldOption;
 use crate::sql::SqlText;
 use crate::stdx::{
     did_you_mean, format_byte_size, format_duration, one_of, parse_byte_size, parse_duration,
@@ -26,6 +27,22 @@ pub(super) enum Value {
     Address(SocketAddr),
     Sql(SqlText),
     Cores(CoreChoice),
+    Fields(Vec<GivenField>),
+}
+
+/// An option of a column, with where it stands.
+#[derive(Clone, Debug)]
+pub(super) struct GivenField {
+    pub(super) field: FieldOption,
+    /// Of the value.
+    pub(super) at: Position,
+}
+
+impl GivenField {
+    /// `fields.id.kind`, for errors.
+    pub(super) fn key(&self) -> String {
+        format!("fields.{}.{}", self.field.column, self.field.option)
+    }
 }
 
 /// A value with where it stands.
@@ -72,7 +89,7 @@ pub(super) fn from_text(kind: &Kind, text: &str) -> Result<Value, String> {
         Kind::Choice { known, planned } => choice(text, known, planned),
         Kind::Character => character(text),
         Kind::Cores if text == "all" => Ok(Value::Cores(CoreChoice::All)),
-        Kind::Flag | Kind::Count { .. } | Kind::Cores | Kind::Sql => {
+        Kind::Flag | Kind::Count { .. } | Kind::Cores | Kind::Sql | Kind::Fields => {
             Err(format!("is a string; {}", expectation(kind)))
         }
     }
@@ -95,6 +112,10 @@ fn expectation(kind: &Kind) -> String {
         }
         Kind::Choice { known, .. } => format!("write {}", one_of(known)),
         Kind::Character => "write one character, such as \";\"".to_owned(),
+        Kind::Fields => {
+            "write a table of tables, such as { id = { kind = \"sequence\", start = 1, end = 9 } }"
+                .to_owned()
+        }
         Kind::Cores => "write \"all\", a count, or a list of CPUs such as [2, 3]".to_owned(),
     }
 }

@@ -15,8 +15,9 @@ use super::job::{Job, SinkConfig, SourceConfig};
 use super::key::{Key, Kind, SINKS, SOURCES, Section};
 use super::resolve::check_diversions;
 use super::table::RawTable;
-use super::value::{Given, Value, from_text};
+use super::value::{Given, GivenField, Value, from_text};
 use super::{sink, source};
+use crate::source::FieldOption;
 use crate::sql::WithOption;
 use crate::stdx::suggestion;
 
@@ -102,8 +103,12 @@ impl<'a> OptionReader<'a> {
         table: &mut RawTable,
     ) -> Result<(), String> {
         let given = option.value.as_str();
+        if let Some(field) = name.strip_prefix("fields.") {
+            return self.field(field, option, table);
+        }
         let Some((_, effect)) = OPTIONS.iter().find(|(known, _)| *known == name) else {
-            let key = self.section.key(name).filter(|key| !matches!(key.kind, Kind::Sql));
+            let key =
+                self.section.key(name).filter(|key| !matches!(key.kind, Kind::Sql | Kind::Fields));
             let key = key.ok_or_else(|| self.unknown(name))?;
             return insert(key, given, option, table);
         };
@@ -131,6 +136,21 @@ impl<'a> OptionReader<'a> {
             }
             Effect::Refused(reason) => Err(format!("is not supported: {reason}")),
         }
+    }
+
+    /// `COLUMN.OPTION`, of a table whose rows are made up.
+    fn field(
+        &mut self,
+        name: &str,
+        option: &WithOption,
+        table: &mut RawTable,
+    ) -> Result<(), String> {
+        let key = self.section.key("fields").ok_or("a sink has no options of columns")?;
+        let (column, name) = name.rsplit_once('.').ok_or("write 'fields.COLUMN.OPTION'")?;
+        let (column, name) = (column.to_owned(), name.to_owned());
+        let field = FieldOption { column, option: name, value: option.value.clone() };
+        table.insert_field(key, GivenField { field, at: position(option) });
+        Ok(())
     }
 
     /// One of Flink's options for reading may stand on a table that is written, and the other way
@@ -266,11 +286,38 @@ mod tests {
             "every core runs",
             "table t: 'sink.parallelism' has no effect: every core",
         );
-        check("connector=print", "unknown; known: \"tcp\" or \"file\"", "connector: Print");
+        check("connector=print", "unknown; known: \"tcp\", \"file\"", "connector: Print");
         check("connector=blackhole", "is unknown", "connector: Blackhole");
         let tcp =
             "connector=tcp\nlisten=127.0.0.1:9000\nformat=raw\nlate_sink=late\nconnections_max=3";
         check(tcp, "connections_max: 3", "q.sql:4:7: table t, option 'late_sink': unknown option");
+    }
+
+    #[test]
+    fn generated_tables_have_flinks_options() {
+        let sink = "is unknown";
+        let nexmark = "connector=nexmark\nevents.num=100\nfirst-event.rate=50\nbid.avg-size=80b";
+        check(nexmark, "rows: Some(100), rows_per_second: None", sink);
+        check(nexmark, "events_per_second: 50", sink);
+        check(nexmark, "mean_bytes: MeanBytes { person: 200, auction: 500, bid: 80 }", sink);
+        check(&format!("{nexmark}\nmax-emit-speed=false"), "rows_per_second: Some(50)", sink);
+        check("connector=nexmark\nbase_time=now", "begins_now: true", sink);
+        check("connector=nexmark\nbase_time=1970-01-01 00:00:01.5", "base_time_ms: 1500,", sink);
+        check(
+            "connector=nexmark\nbase_time=soon",
+            "q.sql:2:7: t.base_time: \"soon\" is no time",
+            sink,
+        );
+        check("connector=nexmark\nformat=json", "does not apply to connector = \"nexmark\"", sink);
+        let none = "connector=nexmark\nperson.proportion=0\nauction.proportion=0\nbid.proportion=0";
+        check(none, "q.sql:4:7: t.bids: 0 beside", sink);
+        check("connector=nexmark\nnext-event.rate=7", "'next-event.rate' has no effect", sink);
+        check("connector=nexmark\nstop-at=7", "'7' is not supported; write '-1'", sink);
+        let datagen = "connector=datagen\nnumber-of-rows=5\nfields.a.b.min=1";
+        let field = "FieldOption { column: \"a.b\", option: \"min\", value: \"1\" }";
+        check(datagen, "rows: Some(5), rows_per_second: Some(10000)", "has no options of columns");
+        check(datagen, field, "has no options of columns");
+        check("connector=datagen\nfields.min=1", "write 'fields.COLUMN.OPTION'", sink);
     }
 
     #[test]

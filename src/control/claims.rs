@@ -69,7 +69,7 @@ fn real_path(path: &Path) -> PathBuf {
 fn addresses(prepared: &Prepared) -> Vec<String> {
     let sources = prepared.sources.iter().filter_map(|source| match &source.config.connector {
         SourceConnector::Tcp(tcp) => Some((tcp.endpoint, &source.config.place)),
-        SourceConnector::File(_) => None,
+        _ => None,
     });
     let sinks = prepared.sinks.iter().filter_map(|sink| match &sink.config.connector {
         SinkConnector::Tcp(tcp) => Some((tcp.endpoint, &sink.config.place)),

@@ -14,18 +14,20 @@ use super::prepare::{Prepared, PreparedSink, PreparedSource};
 use super::progress::say;
 use super::{ErrorClass, JobError};
 use crate::config::{
-    FileSinkConfig, FileSourceConfig, Job, SinkConnector, SourceConnector, TcpSinkConfig,
-    TcpSourceConfig,
+    DatagenSourceConfig, FileSinkConfig, FileSourceConfig, Job, NexmarkSourceConfig, SinkConnector,
+    SourceConnector, TcpSinkConfig, TcpSourceConfig,
 };
 use crate::format::{self, FormatOptions};
 use crate::limits::FILE_FOLLOW_INTERVAL_NS_DEFAULT;
+use crate::reactor::{Clock, SystemClock};
 use crate::sink::{
     BlackholeSink, FileSink, FileSinkOptions, PrintSink, Sink, TcpSink, TcpSinkOptions,
     prepare_directory,
 };
 use crate::source::{
     CutOptions, DecoderFactory, FilePlan, FileSource, FileSourceOptions, FollowOptions,
-    FollowSource, PlanError, Source, TcpSource, TcpSourceOptions, check_follow,
+    FollowSource, GeneratedOptions, GeneratedSource, Generator, Nexmark, NexmarkGenerator, Pacing,
+    PlanError, Source, TcpSource, TcpSourceOptions, check_follow,
 };
 use crate::stdx::CoreId;
 
@@ -76,6 +78,8 @@ fn open_source(
     match &source.config.connector {
         SourceConnector::File(file) => open_file_source(job, source, file, core_count),
         SourceConnector::Tcp(tcp) => Ok(open_tcp_source(source, tcp, core_count)),
+        SourceConnector::Nexmark(nexmark) => Ok(open_nexmark(source, nexmark, core_count)),
+        SourceConnector::Datagen(datagen) => Ok(open_datagen(source, datagen, core_count)),
     }
 }
 
@@ -104,7 +108,7 @@ fn open_file_source(
     file: &FileSourceConfig,
     core_count: u16,
 ) -> Result<MakeSource, JobError> {
-    let lines = !matches!(&source.config.format, FormatOptions::Csv(csv) if csv.multiline);
+    let lines = !matches!(&source.config.format, Some(FormatOptions::Csv(csv)) if csv.multiline);
     let cut = CutOptions { core_count, chunk_bytes: job.limits.file_chunk_bytes, lines };
     let failed = |error: PlanError| {
         JobError::new(ErrorClass::Io, format!("source \"{}\": {error}", source.planned.name))
@@ -132,6 +136,52 @@ fn open_file_source(
         let options = FileSourceOptions { core, ..options.clone() };
         Box::new(FileSource::new(Arc::clone(&plan), options))
     }))
+}
+
+fn open_nexmark(
+    source: &PreparedSource,
+    nexmark: &NexmarkSourceConfig,
+    core_count: u16,
+) -> MakeSource {
+    let mut options = nexmark.stream.clone();
+    if nexmark.begins_now {
+        options.base_time_ms = SystemClock.wall_ms();
+    }
+    let projection = source.planned.projection.clone();
+    let generator = NexmarkGenerator { stream: Nexmark::new(options), projection };
+    open_generated(source, Arc::new(generator), nexmark.pacing, core_count)
+}
+
+/// The end of its sequences is an end, too.
+fn open_datagen(
+    source: &PreparedSource,
+    datagen: &DatagenSourceConfig,
+    core_count: u16,
+) -> MakeSource {
+    let generator = source.datagen(datagen).expect("it was tried before the start");
+    let rows = [datagen.pacing.rows, generator.rows()].into_iter().flatten().min();
+    let pacing = Pacing { rows, ..datagen.pacing };
+    open_generated(source, Arc::new(generator), pacing, core_count)
+}
+
+fn open_generated(
+    source: &PreparedSource,
+    generator: Arc<dyn Generator>,
+    pacing: Pacing,
+    core_count: u16,
+) -> MakeSource {
+    let options = GeneratedOptions {
+        name: source.planned.name.as_str().into(),
+        core: CoreId::ZERO,
+        core_count,
+        generator,
+        pacing,
+        event_time: source.event_time(),
+        keep_provenance: source.keeps_provenance(),
+    };
+    Box::new(move |core| {
+        Box::new(GeneratedSource::new(GeneratedOptions { core, ..options.clone() }))
+    })
 }
 
 fn decoder_factory() -> DecoderFactory {

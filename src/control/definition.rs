@@ -30,6 +30,8 @@ fn definition(job: &Job, prepared: &Prepared) -> String {
             SourceConnector::File(file) => {
                 add(&mut text, &FileSourceConfig { path: absolute(&file.path), ..file.clone() });
             }
+            SourceConnector::Nexmark(nexmark) => add(&mut text, nexmark),
+            SourceConnector::Datagen(datagen) => add(&mut text, datagen),
         }
         add(&mut text, &(&config.format, config.line_bytes_max, config.on_error));
         add(&mut text, &(config.idle_timeout, config.max_future));

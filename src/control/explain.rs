@@ -7,6 +7,7 @@ use super::report::label;
 use crate::config::{DurabilityMode, Job, Release, SinkConnector, SourceConnector};
 use crate::dataflow::{OutletSpec, Routing, StageInput, TreeSpec};
 use crate::reactor::TcpEndpoint;
+use crate::source::Pacing;
 
 /// Stages in the order of the data: what each reads, computes and feeds.
 pub(super) fn explain(job: &Job, prepared: &Prepared, core_count: u16, cpus: usize) -> String {
@@ -113,6 +114,16 @@ fn source_words(connector: &SourceConnector) -> String {
     match connector {
         SourceConnector::Tcp(tcp) => endpoint_words(tcp.endpoint),
         SourceConnector::File(file) => format!("file {}", file.path.display()),
+        SourceConnector::Nexmark(nexmark) => format!("nexmark, {}", pacing_words(nexmark.pacing)),
+        SourceConnector::Datagen(datagen) => format!("datagen, {}", pacing_words(datagen.pacing)),
+    }
+}
+
+fn pacing_words(pacing: Pacing) -> String {
+    let rows = pacing.rows.map_or("no end".to_owned(), |rows| format!("{rows} rows"));
+    match pacing.rows_per_second {
+        Some(rate) => format!("{rows} at {rate} a second"),
+        None => format!("{rows} as fast as they are taken"),
     }
 }
 

@@ -6,11 +6,15 @@ use std::time::Duration;
 
 use super::JobError;
 use super::ledger::DiversionSinks;
-use crate::config::{Job, OnError, SinkConfig, SinkConnector, SourceConfig};
+use arrow::datatypes::Fields;
+
+use crate::config::{
+    DatagenSourceConfig, Job, OnError, SinkConfig, SinkConnector, SourceConfig, SourceConnector,
+};
 use crate::dataflow::{SinkIndex, Stages, check_windows, fuse};
 use crate::format::{self, FormatOptions};
 use crate::record::KeyHasher;
-use crate::source::{EventTimeOptions, EventTimeRules};
+use crate::source::{Datagen, EventTimeOptions, EventTimeRules, FieldFault, Nexmark};
 use crate::sql::{self, PlanOptions, PlannedSink, PlannedSource, SqlText, TableOrigin};
 use crate::worker::{DIVERSION_SCHEMA, DiversionSpec, JobGraph};
 
@@ -204,10 +208,7 @@ fn diversion_sinks(
 
 /// A column type that a format cannot read or write is found before anything starts.
 fn bad_formats(sources: &[PreparedSource], sinks: &[PreparedSink]) -> Vec<String> {
-    let sources = sources.iter().filter_map(|source| {
-        let error = format::decoder(&source.decoder_options()).err()?;
-        Some(source.config.place.error("format", error.to_string()))
-    });
+    let sources = sources.iter().flat_map(bad_columns);
     let sinks = sinks.iter().filter_map(|sink| {
         let schema = &sink.planned.schema;
         let tried = match (&sink.config.connector, &sink.config.format) {
@@ -220,7 +221,62 @@ fn bad_formats(sources: &[PreparedSource], sinks: &[PreparedSink]) -> Vec<String
     sources.chain(sinks).collect()
 }
 
+/// What of a table's columns its connector cannot give.
+fn bad_columns(source: &PreparedSource) -> Vec<String> {
+    let config = &source.config;
+    match &config.connector {
+        SourceConnector::Tcp(_) | SourceConnector::File(_) => {
+            let error = format::decoder(&source.decoder_options()).err();
+            error.map(|error| config.place.error("format", error.to_string())).into_iter().collect()
+        }
+        SourceConnector::Nexmark(_) => wrong_nexmark(source).into_iter().collect(),
+        SourceConnector::Datagen(datagen) => {
+            let faults = source.datagen(datagen).err().unwrap_or_default();
+            let place = |fault: FieldFault| {
+                let field = fault.option.map(|index| &datagen.fields[index]);
+                let key = field.map_or_else(
+                    || "schema".to_owned(),
+                    |field| format!("fields.{}.{}", field.column, field.option),
+                );
+                config.place.error(&key, fault.message)
+            };
+            faults.into_iter().map(place).collect()
+        }
+    }
+}
+
+/// The first column of a Nexmark table that is not the connector's.
+fn wrong_nexmark(source: &PreparedSource) -> Option<String> {
+    let schema = Nexmark::schema();
+    let (declared, wanted) = (source.planned.schema.fields(), schema.fields());
+    let is_same = |index: &usize| {
+        let (one, other) = (declared.get(*index), wanted.get(*index));
+        one.map(|field| (field.name(), field.data_type()))
+            == other.map(|field| (field.name(), field.data_type()))
+    };
+    let at = (0..declared.len().max(wanted.len())).find(|index| !is_same(index))?;
+    let name = |fields: &Fields| {
+        fields.get(at).map_or_else(|| "nothing".to_owned(), |field| field.name().clone())
+    };
+    let (found, expected) = (name(declared), name(wanted));
+    let message = format!(
+        "a table over nexmark has the columns event_type, person, auction and bid with the \
+         connector's types: here {found} stands in the place of {expected}; leave `schema` out in \
+         TOML, or copy the columns from config/README.md"
+    );
+    Some(source.config.place.error("schema", message))
+}
+
 impl PreparedSource {
+    /// The stream of a datagen source.
+    pub(super) fn datagen(
+        &self,
+        datagen: &DatagenSourceConfig,
+    ) -> Result<Datagen, Vec<FieldFault>> {
+        let PlannedSource { schema, projection, .. } = &self.planned;
+        Datagen::new(schema, projection, &datagen.fields, datagen.seed)
+    }
+
     /// Rows keep their place and raw bytes when somebody wants late or rejected ones.
     pub(super) fn keeps_provenance(&self) -> bool {
         self.config.late_sink.is_some() || self.config.rejected_sink.is_some()
@@ -239,7 +295,7 @@ impl PreparedSource {
 
     pub(super) fn decoder_options(&self) -> format::DecoderOptions {
         format::DecoderOptions {
-            format: self.config.format.clone(),
+            format: self.config.format.clone().expect("sources that read bytes have a format"),
             schema: self.planned.schema.clone(),
             projection: self.planned.projection.clone(),
             line_bytes_max: self.config.line_bytes_max,

@@ -15,7 +15,7 @@ use crate::source::{
 };
 
 use super::header::Header;
-use super::held::HeldBatch;
+use crate::source::sequence::HeldBatch;
 
 /// Makes the decoder of a split.
 pub type DecoderFactory = Arc<dyn Fn(DecoderOptions) -> Box<dyn Decoder> + Send + Sync>;

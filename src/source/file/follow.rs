@@ -9,11 +9,11 @@ use std::sync::Arc;
 
 use super::FileSourceOptions;
 use super::decode::{DecodeInto, Decoding, FollowAdmission, SplitDecoder, origin};
-use super::held::HeldBatch;
 use super::tail::{Tail, TailStep};
 use crate::metrics::SourceCounters;
 use crate::reactor::Io;
 use crate::record::{Timestamp, Watermark};
+use crate::source::sequence::HeldBatch;
 use crate::source::{Source, SourceMessage, SourceOutput, SourceProgress, SplitTracker};
 use crate::stdx::{CoreId, Failure};
 

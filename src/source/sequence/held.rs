@@ -10,28 +10,28 @@ use crate::record::{Batch, Timestamp};
 
 /// One chunk's rows that were decoded and not yet pushed.
 #[derive(Debug)]
-pub(super) struct HeldChunk {
+pub(in crate::source) struct HeldChunk {
     /// Position in the whole sequence.
-    pub(super) number: u64,
+    pub(in crate::source) number: u64,
     /// In order.
-    pub(super) batches: VecDeque<HeldBatch>,
+    pub(in crate::source) batches: VecDeque<HeldBatch>,
     /// Bytes decoded into it.
-    pub(super) bytes: u64,
+    pub(in crate::source) bytes: u64,
     /// Nothing will be added.
-    pub(super) is_complete: bool,
+    pub(in crate::source) is_complete: bool,
 }
 
 /// Rows with the watermark of their chunk behind them.
 #[derive(Debug)]
-pub(super) struct HeldBatch {
+pub(in crate::source) struct HeldBatch {
     /// Tagged with the watermarks inside the chunk.
-    pub(super) batch: Batch,
+    pub(in crate::source) batch: Batch,
     /// The chunk's watermark after the last row.
-    pub(super) watermark_after: Timestamp,
+    pub(in crate::source) watermark_after: Timestamp,
 }
 
 impl HeldChunk {
-    pub(super) fn new(number: u64) -> HeldChunk {
+    pub(in crate::source) fn new(number: u64) -> HeldChunk {
         HeldChunk { number, batches: VecDeque::new(), bytes: 0, is_complete: false }
     }
 }
@@ -39,7 +39,7 @@ impl HeldChunk {
 impl HeldBatch {
     /// The batch with no row's watermark below `prefix`, the maximum of everything before the
     /// chunk; and the watermark after it.
-    pub(super) fn raised_to(self, prefix: Timestamp) -> (Batch, Timestamp) {
+    pub(in crate::source) fn raised_to(self, prefix: Timestamp) -> (Batch, Timestamp) {
         let mut batch = self.batch;
         // Watermarks rise within a chunk: if the first is high enough, all are.
         if let Some(watermarks) = &mut batch.tags.watermarks
