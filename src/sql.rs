@@ -47,6 +47,7 @@ mod tests;
 mod texts;
 mod tokens;
 mod types;
+mod variance;
 mod walk;
 mod words;
 

@@ -19,7 +19,7 @@ mod time;
 use arrow::datatypes::DataType;
 use chrono_tz::Tz;
 
-pub(super) use aggregate::{aggregate_of, aggregate_type};
+pub(super) use aggregate::{NamedAggregate, aggregate_of, aggregate_type, named_type};
 pub(super) use like::bind_like;
 pub(super) use registry::{aggregate_udf, scalar_udf};
 
@@ -71,7 +71,7 @@ pub(super) fn is_scalar(name: &str) -> bool {
     find(name).is_some()
 }
 
-/// True for COUNT, SUM, MIN, MAX and AVG.
+/// True for COUNT, SUM and their like.
 pub(super) fn is_aggregate(name: &str) -> bool {
     aggregate_of(name).is_some()
 }

@@ -3,20 +3,59 @@
 use arrow::datatypes::DataType;
 
 use super::super::types::{DECIMAL_PRECISION_MAX, is_number, type_name};
+use super::super::variance::Variance;
 use crate::operator::AggregateFunction;
 
+/// What a name means.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(in crate::sql) enum NamedAggregate {
+    /// One that operators know.
+    Plain(AggregateFunction),
+    /// One computed from sums.
+    Variance(Variance),
+}
+
+const fn variance(sample: bool, root: bool) -> NamedAggregate {
+    NamedAggregate::Variance(Variance { sample, root })
+}
+
 /// Names and what they mean.
-pub(super) const NAMES: [(&str, AggregateFunction); 5] = [
-    ("COUNT", AggregateFunction::Count),
-    ("SUM", AggregateFunction::Sum),
-    ("MIN", AggregateFunction::Min),
-    ("MAX", AggregateFunction::Max),
-    ("AVG", AggregateFunction::Avg),
+pub(super) const NAMES: [(&str, NamedAggregate); 11] = [
+    ("COUNT", NamedAggregate::Plain(AggregateFunction::Count)),
+    ("SUM", NamedAggregate::Plain(AggregateFunction::Sum)),
+    ("MIN", NamedAggregate::Plain(AggregateFunction::Min)),
+    ("MAX", NamedAggregate::Plain(AggregateFunction::Max)),
+    ("AVG", NamedAggregate::Plain(AggregateFunction::Avg)),
+    ("VAR_POP", variance(false, false)),
+    ("VAR_SAMP", variance(true, false)),
+    ("VARIANCE", variance(true, false)),
+    ("STDDEV_POP", variance(false, true)),
+    ("STDDEV_SAMP", variance(true, true)),
+    ("STDDEV", variance(true, true)),
 ];
 
 /// The aggregate of a name, if it is one.
-pub(in crate::sql) fn aggregate_of(name: &str) -> Option<AggregateFunction> {
-    NAMES.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, function)| *function)
+pub(in crate::sql) fn aggregate_of(name: &str) -> Option<NamedAggregate> {
+    NAMES.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, meaning)| *meaning)
+}
+
+/// Flink's result type of a name over an argument of `argument`; `None` for COUNT(*).
+///
+/// # Errors
+/// In words for the user.
+pub(in crate::sql) fn named_type(
+    named: NamedAggregate,
+    argument: Option<&DataType>,
+) -> Result<DataType, String> {
+    match named {
+        NamedAggregate::Plain(function) => aggregate_type(function, argument),
+        NamedAggregate::Variance(_) => match argument {
+            Some(argument) if !is_number(argument) => {
+                Err(format!("a variance is of numbers, not of {}; CAST it", type_name(argument)))
+            }
+            _ => aggregate_type(AggregateFunction::Avg, argument),
+        },
+    }
 }
 
 /// Flink's result type over an argument of `argument`; `None` for COUNT(*).

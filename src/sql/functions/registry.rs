@@ -10,7 +10,7 @@ use datafusion_expr::{
 use std::sync::Arc;
 
 use super::super::eval::Typed;
-use super::{BindOptions, aggregate_of, aggregate_type, bind, find};
+use super::{BindOptions, aggregate_of, bind, find, named_type};
 
 /// The planner's view of a function of one row.
 pub(in crate::sql) fn scalar_udf(name: &str) -> Option<Arc<ScalarUDF>> {
@@ -79,8 +79,8 @@ impl AggregateUDFImpl for Named {
     }
 
     fn return_type(&self, arguments: &[DataType]) -> PlanResult<DataType> {
-        let function = aggregate_of(self.name).expect("registered under this name");
-        Ok(aggregate_type(function, arguments.first()).unwrap_or(DataType::Null))
+        let named = aggregate_of(self.name).expect("registered under this name");
+        Ok(named_type(named, arguments.first()).unwrap_or(DataType::Null))
     }
 
     fn accumulator(&self, _: AccumulatorArgs) -> PlanResult<Box<dyn Accumulator>> {
