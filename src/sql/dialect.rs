@@ -3,6 +3,8 @@
 //! Back-ticks quote identifiers; `"x"` quotes nothing; names keep their case; `TABLE t` is an
 //! argument of window functions.
 
+mod calls;
+
 use sqlparser::ast::{Expr, Query, SetExpr, Statement, TableFactor, TableWithJoins};
 use sqlparser::dialect::Dialect;
 use sqlparser::keywords::Keyword;
@@ -13,6 +15,7 @@ use std::cell::Cell;
 use super::error::{Checked, Fault};
 use super::tokens::in_known_forms;
 use crate::limits::{SQL_NESTING_MAX, SQL_TEXT_BYTES_MAX, SQL_TOKENS_MAX};
+use calls::{special_call, special_predicate};
 
 /// Expressions begun per token. Where sqlparser fails it tries other readings of what it has read,
 /// and inside each of those again: `CASE WHEN a THEN CASE WHEN …` without END would take 2ⁿ tries.
@@ -86,10 +89,19 @@ impl Dialect for FlinkDialect {
         };
         self.prefixes_left.set(left);
         if !parser.peek_keyword(Keyword::TABLE) {
-            return None;
+            return special_call(parser);
         }
         let [_, next] = parser.peek_tokens();
         matches!(next, Token::Word(_)).then(|| table_argument(parser))
+    }
+
+    fn parse_infix(
+        &self,
+        parser: &mut Parser,
+        expr: &Expr,
+        precedence: u8,
+    ) -> Option<Result<Expr, ParserError>> {
+        special_predicate(parser, expr, precedence)
     }
 
     fn parse_statement(&self, _: &mut Parser) -> Option<Result<Statement, ParserError>> {

@@ -1,20 +1,34 @@
 //! Flink's functions: a closed registry. A name that is not here does not resolve, whatever
 //! DataFusion has under it.
 //!
-//! Read: `registry` (how the planner sees a name) · `kernel` (access to arguments) · `string`,
-//! `like`, `regex`, `math`, `time`, `pattern` (dates as text), `conditional`, `classes` · `aggregate`.
+//! Read: `registry` (how the planner sees a name) · `kernel` (access to arguments) · texts: `string`,
+//! `search`, `characters`, `like`, `regex`, `printf`, `encoding`, `hash`, `network` · numbers: `math`,
+//! `rounding`, `random` · times: `time`, with `calendar` and `java_format` · `json`, `maps` ·
+//! `conditional`, `classes` · `aggregate`.
 
 mod aggregate;
+mod calendar;
+mod characters;
 mod classes;
 mod conditional;
+mod encoding;
+mod hash;
+mod java_format;
+mod json;
 mod kernel;
 mod like;
+mod maps;
 mod math;
-mod pattern;
+mod network;
+mod printf;
+mod random;
 mod regex;
 mod registry;
+mod rounding;
+mod search;
 mod string;
 mod time;
+mod utf16;
 
 use arrow::datatypes::DataType;
 use chrono_tz::Tz;
@@ -46,20 +60,39 @@ pub(super) struct Scalar {
 /// Name under which a ROW's field is read; no user can write it.
 pub(super) const FIELD_FUNCTION: &str = "$FIELD";
 
+/// Name of `x IS JSON`, with the kind of JSON as its second argument.
+pub(super) const IS_JSON_FUNCTION: &str = "$IS_JSON";
+
+/// Name of `JSON(x)`, which stands inside of other JSON only.
+pub(super) const JSON_FUNCTION: &str = "$JSON";
+
+/// Name of `(a, b) OVERLAPS (c, d)`.
+pub(super) const OVERLAPS_FUNCTION: &str = "$OVERLAPS";
+
 /// No bound on the number of arguments.
 const ANY: usize = usize::MAX;
 
 fn scalars() -> impl Iterator<Item = &'static Scalar> {
     [
         string::SCALARS,
+        search::SCALARS,
+        characters::SCALARS,
         regex::SCALARS,
+        printf::SCALARS,
+        encoding::SCALARS,
+        hash::SCALARS,
+        network::SCALARS,
         math::SCALARS,
-        time::SCALARS,
+        rounding::SCALARS,
+        random::SCALARS,
+        maps::SCALARS,
         conditional::SCALARS,
         classes::SCALARS,
     ]
     .into_iter()
     .flatten()
+    .chain(time::scalars())
+    .chain(json::scalars())
 }
 
 fn find(name: &str) -> Option<&'static Scalar> {

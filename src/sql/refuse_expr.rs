@@ -32,6 +32,7 @@ pub(super) fn check_expr(expr: &Expr) -> Checked<()> {
         | Expr::Floor { .. }
         | Expr::Position { .. }
         | Expr::Substring { .. }
+        | Expr::Overlay { .. }
         | Expr::Trim { .. }
         | Expr::Nested(_)
         | Expr::Value(_)
@@ -52,7 +53,6 @@ pub(super) fn check_expr(expr: &Expr) -> Checked<()> {
         Expr::Exists { .. } => unless(true, span, "EXISTS"),
         Expr::CompoundFieldAccess { .. } => unless(true, span, "access to an element by [ ]"),
         Expr::ILike { .. } => unless(true, span, "ILIKE"),
-        Expr::Overlay { .. } => unless(true, span, "OVERLAY"),
         Expr::AtTimeZone { .. } => unless(true, span, "AT TIME ZONE"),
         _ => unless(true, span, "this expression"),
     }

@@ -149,6 +149,12 @@ fn rewritten(expr: &mut Expr) -> Checked<Option<Expr>> {
         Expr::Position { expr, r#in } => {
             call("POSITION", vec![taken_from(expr), taken_from(r#in)], span)
         }
+        Expr::Overlay { expr, overlay_what, overlay_from, overlay_for } => {
+            let mut arguments =
+                vec![taken_from(expr), taken_from(overlay_what), taken_from(overlay_from)];
+            arguments.extend(overlay_for.iter_mut().map(|length| taken_from(length)));
+            call("OVERLAY", arguments, span)
+        }
         Expr::Substring { expr, substring_from, substring_for, .. } => {
             let mut arguments = vec![taken_from(expr)];
             arguments.extend(substring_from.iter_mut().map(|from| taken_from(from)));
@@ -191,7 +197,8 @@ fn rounding(
     Ok(Some(call(name, arguments, span)))
 }
 
-fn call(name: &str, arguments: Vec<Expr>, span: Span) -> Expr {
+/// A plain call.
+pub(super) fn call(name: &str, arguments: Vec<Expr>, span: Span) -> Expr {
     let args = arguments
         .into_iter()
         .map(|argument| FunctionArg::Unnamed(FunctionArgExpr::Expr(argument)))

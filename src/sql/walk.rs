@@ -141,6 +141,10 @@ fn walk_operands(expr: &mut Expr, visitor: &mut dyn Visitor) -> Checked<()> {
             walk_expr(expr, visitor)?;
             walk_all(list, visitor)
         }
+        Expr::Overlay { expr, overlay_what, overlay_from, overlay_for } => {
+            walk_all([expr, overlay_what, overlay_from].map(AsMut::as_mut), visitor)?;
+            walk_all(overlay_for.as_deref_mut(), visitor)
+        }
         Expr::Substring { expr, substring_from, substring_for, .. } => {
             walk_expr(expr, visitor)?;
             let bounds = [substring_from, substring_for].into_iter().flatten();

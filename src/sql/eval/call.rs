@@ -24,6 +24,7 @@ pub(in crate::sql) struct Call {
     data_type: DataType,
     kernel: Kernel,
     fallible: bool,
+    volatile: bool,
 }
 
 impl Call {
@@ -34,13 +35,19 @@ impl Call {
         data_type: DataType,
         kernel: Kernel,
     ) -> Call {
-        Call { name: name.into(), arguments, data_type, kernel, fallible: false }
+        Call { name: name.into(), arguments, data_type, kernel, fallible: false, volatile: false }
     }
 
     /// The same, of a function that may fail on some row.
     #[must_use]
     pub(in crate::sql) fn fallible(self) -> Call {
         Call { fallible: true, ..self }
+    }
+
+    /// The same, of a function that gives another value each time.
+    #[must_use]
+    pub(in crate::sql) fn volatile(self) -> Call {
+        Call { volatile: true, ..self }
     }
 
     /// True when some row may make it fail.
@@ -129,5 +136,9 @@ impl PhysicalExpr for Call {
 
     fn fmt_sql(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "{self}")
+    }
+
+    fn is_volatile_node(&self) -> bool {
+        self.volatile
     }
 }

@@ -14,7 +14,7 @@ use super::super::eval::{Coalesce, Kernel, Physical, Typed};
 use super::super::operators::compare;
 use super::super::texts::compared_texts;
 use super::super::types::{SqlType, common_type, list_of, type_name};
-use super::kernel::call;
+use super::kernel::{Integers, call, integer_argument, integer_constant};
 use super::{ANY, BindOptions, FIELD_FUNCTION, Scalar, wrong_argument};
 
 type Bound = Result<Typed, String>;
@@ -24,6 +24,8 @@ pub(super) const SCALARS: &[Scalar] = &[
     Scalar { name: "IFNULL", arguments: (2, 2), bind: coalesce },
     Scalar { name: "NULLIF", arguments: (2, 2), bind: null_if },
     Scalar { name: "IF", arguments: (3, 3), bind: if_else },
+    Scalar { name: "ELT", arguments: (2, ANY), bind: elt },
+    Scalar { name: "CURRENT_DATABASE", arguments: (0, 0), bind: current_database },
     Scalar { name: "GREATEST", arguments: (1, ANY), bind: greatest },
     Scalar { name: "LEAST", arguments: (1, ANY), bind: least },
     Scalar { name: "ARRAY", arguments: (1, ANY), bind: array },
@@ -77,6 +79,46 @@ fn if_else(mut arguments: Vec<Typed>, options: &BindOptions) -> Bound {
         return Err(wrong_argument(1, "BOOLEAN", &condition.data_type));
     }
     case_of(vec![condition.expr], arguments, true, options)
+}
+
+/// The text or BYTES with the number of the first argument, from 1; NULL when there is none.
+fn elt(mut arguments: Vec<Typed>, options: &BindOptions) -> Bound {
+    let number = integer_argument(&arguments, 0, options)?;
+    if integer_constant(&arguments[0]).is_some_and(|constant| constant < 0) {
+        return Err("the number is counted from 1".into());
+    }
+    arguments.remove(0);
+    let (choices, data_type) = unified(arguments, options)?;
+    if !matches!(data_type, DataType::Utf8 | DataType::Binary) {
+        return Err(format!("it chooses between STRING or BYTES, not {}", type_name(&data_type)));
+    }
+    let absent = arrow::array::new_null_array(&data_type, 1);
+    let kernel: Kernel = Arc::new(move |values, rows| {
+        let indices = Integers::of(&values[0])?;
+        let columns = values[1..]
+            .iter()
+            .map(|value| value.clone().into_array(rows))
+            .collect::<datafusion_common::Result<Vec<ArrayRef>>>()?;
+        let sources: Vec<&dyn Array> = columns.iter().chain([&absent]).map(AsRef::as_ref).collect();
+        let chosen: Vec<(usize, usize)> = (0..rows)
+            .map(|row| {
+                let index = indices
+                    .get(row)
+                    .and_then(|place| usize::try_from(place.saturating_sub(1)).ok());
+                index
+                    .filter(|&index| index < columns.len())
+                    .map_or((columns.len(), 0), |column| (column, row))
+            })
+            .collect();
+        Ok(arrow::compute::interleave(&sources, &chosen)?)
+    });
+    let mut expressions = vec![number];
+    expressions.extend(choices);
+    Ok(call("ELT", expressions, data_type, kernel))
+}
+
+fn current_database(_: Vec<Typed>, _: &BindOptions) -> Bound {
+    Ok(Typed::constant(datafusion_common::ScalarValue::from("default_database")))
 }
 
 fn greatest(arguments: Vec<Typed>, options: &BindOptions) -> Bound {

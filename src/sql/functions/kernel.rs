@@ -1,6 +1,8 @@
 //! Access to arguments, and results built without an allocation per row.
 
-use arrow::array::{Array, ArrayRef, AsArray, PrimitiveArray, StringArray};
+use arrow::array::{
+    Array, ArrayRef, AsArray, BinaryArray, BooleanArray, PrimitiveArray, StringArray,
+};
 use arrow::buffer::{NullBuffer, OffsetBuffer, ScalarBuffer};
 use arrow::datatypes::{ArrowPrimitiveType, DataType, Int64Type};
 use datafusion_common::{Result as PlanResult, ScalarValue, exec_datafusion_err};
@@ -8,7 +10,7 @@ use datafusion_expr::ColumnarValue;
 
 use super::super::cast::cast;
 use super::super::eval::{Call, Kernel, Physical, Typed};
-use super::super::types::{SqlType, is_integer};
+use super::super::types::{SqlType, is_integer, is_number};
 use super::{BindOptions, wrong_argument};
 use std::sync::Arc;
 
@@ -72,11 +74,52 @@ impl<'a, T: ArrowPrimitiveType> Numbers<'a, T> {
     }
 }
 
+/// A STRING or BYTES argument.
+pub(super) enum Bytes<'a> {
+    Constant(Option<&'a [u8]>),
+    Text(&'a StringArray),
+    Column(&'a BinaryArray),
+}
+
+impl<'a> Bytes<'a> {
+    /// Of an argument bound by [`bytes_argument`].
+    pub(super) fn of(value: &'a ColumnarValue) -> Bytes<'a> {
+        match value {
+            ColumnarValue::Array(array) => match array.as_string_opt::<i32>() {
+                Some(texts) => Bytes::Text(texts),
+                None => Bytes::Column(array.as_binary::<i32>()),
+            },
+            ColumnarValue::Scalar(ScalarValue::Binary(value)) => Bytes::Constant(value.as_deref()),
+            ColumnarValue::Scalar(value) => {
+                Bytes::Constant(value.try_as_str().flatten().map(str::as_bytes))
+            }
+        }
+    }
+
+    /// The bytes of a row; `None` for NULL.
+    pub(super) fn get(&self, row: usize) -> Option<&'a [u8]> {
+        match self {
+            Bytes::Constant(value) => *value,
+            Bytes::Text(array) => array.is_valid(row).then(|| array.value(row).as_bytes()),
+            Bytes::Column(array) => array.is_valid(row).then(|| array.value(row)),
+        }
+    }
+}
+
 /// A STRING per row: `one` appends a row's text, or says `None` for NULL.
 pub(super) fn build_text(
     rows: usize,
     bytes: usize,
     mut one: impl FnMut(usize, &mut String) -> Option<()>,
+) -> PlanResult<ArrayRef> {
+    try_build_text(rows, bytes, |row, out| Ok(one(row, out)))
+}
+
+/// [`build_text`] where `one` may fail.
+pub(super) fn try_build_text(
+    rows: usize,
+    bytes: usize,
+    mut one: impl FnMut(usize, &mut String) -> PlanResult<Option<()>>,
 ) -> PlanResult<ArrayRef> {
     let mut values = String::with_capacity(bytes);
     let mut offsets = Vec::with_capacity(rows + 1);
@@ -84,7 +127,7 @@ pub(super) fn build_text(
     offsets.push(0_i32);
     for row in 0..rows {
         let start = values.len();
-        if one(row, &mut values).is_none() {
+        if one(row, &mut values)?.is_none() {
             values.truncate(start);
             valid.resize(row, true);
             valid.push(false);
@@ -119,6 +162,48 @@ pub(super) fn build_numbers<T: ArrowPrimitiveType>(
     Ok(Arc::new((0..rows).map(one).collect::<PrimitiveArray<T>>()))
 }
 
+/// A number per row, where `one` may fail.
+pub(super) fn try_build_numbers<T: ArrowPrimitiveType>(
+    rows: usize,
+    one: impl FnMut(usize) -> PlanResult<Option<T::Native>>,
+) -> PlanResult<ArrayRef> {
+    Ok(Arc::new((0..rows).map(one).collect::<PlanResult<PrimitiveArray<T>>>()?))
+}
+
+/// A BOOLEAN per row.
+pub(super) fn build_booleans(
+    rows: usize,
+    one: impl FnMut(usize) -> Option<bool>,
+) -> PlanResult<ArrayRef> {
+    Ok(Arc::new((0..rows).map(one).collect::<BooleanArray>()))
+}
+
+/// A BYTES per row: `one` appends a row's bytes, or says `None` for NULL.
+pub(super) fn try_build_bytes(
+    rows: usize,
+    mut one: impl FnMut(usize, &mut Vec<u8>) -> PlanResult<Option<()>>,
+) -> PlanResult<ArrayRef> {
+    let mut values = Vec::new();
+    let mut offsets = Vec::with_capacity(rows + 1);
+    let mut valid = Vec::with_capacity(rows);
+    offsets.push(0_i32);
+    for row in 0..rows {
+        let start = values.len();
+        let made = one(row, &mut values)?.is_some();
+        if !made {
+            values.truncate(start);
+        }
+        valid.push(made);
+        let end = i32::try_from(values.len())
+            .map_err(|_| exec_datafusion_err!("the values of one batch exceed 2 GiB"))?;
+        offsets.push(end);
+    }
+    let offsets = OffsetBuffer::new(ScalarBuffer::from(offsets));
+    let nulls = NullBuffer::from(valid);
+    let nulls = (nulls.null_count() > 0).then_some(nulls);
+    Ok(Arc::new(BinaryArray::try_new(offsets, values.into(), nulls)?))
+}
+
 /// A call that gives STRING.
 pub(super) fn text_call(name: &str, arguments: Vec<Physical>, kernel: Kernel) -> Typed {
     call(name, arguments, DataType::Utf8, kernel)
@@ -132,6 +217,43 @@ pub(super) fn call(
     kernel: Kernel,
 ) -> Typed {
     Typed::new(Arc::new(Call::new(name, arguments, data_type.clone(), kernel)), data_type)
+}
+
+/// A call that gives `data_type` and may fail on some row.
+pub(super) fn fallible_call(
+    name: &str,
+    arguments: Vec<Physical>,
+    data_type: DataType,
+    kernel: Kernel,
+) -> Typed {
+    let call = Call::new(name, arguments, data_type.clone(), kernel).fallible();
+    Typed::new(Arc::new(call), data_type)
+}
+
+/// All arguments as STRING.
+pub(super) fn all_strings(arguments: &[Typed]) -> Result<Vec<Physical>, String> {
+    (0..arguments.len()).map(|position| string_argument(arguments, position)).collect()
+}
+
+/// Argument `position` (from 0), STRING or BYTES.
+pub(super) fn bytes_argument(arguments: &[Typed], position: usize) -> Result<Physical, String> {
+    match arguments[position].data_type {
+        DataType::Binary => Ok(Arc::clone(&arguments[position].expr)),
+        _ => string_argument(arguments, position),
+    }
+}
+
+/// Argument `position` (from 0), a number, as DOUBLE.
+pub(super) fn double_argument(
+    arguments: &[Typed],
+    position: usize,
+    options: &BindOptions,
+) -> Result<Physical, String> {
+    let given = arguments[position].clone();
+    if !is_number(&given.data_type) {
+        return Err(wrong_argument(position + 1, "a number", &given.data_type));
+    }
+    Ok(cast(given, &SqlType::plain(DataType::Float64), false, options)?.expr)
 }
 
 /// Argument `position` (from 0) as STRING.

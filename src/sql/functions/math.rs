@@ -2,6 +2,7 @@
 
 use arrow::array::{Array as _, ArrayRef, AsArray};
 use arrow::datatypes::{DataType, Decimal128Type, Float32Type, Float64Type};
+use datafusion_common::ScalarValue;
 use datafusion_expr::{ColumnarValue, Operator};
 use std::sync::Arc;
 
@@ -9,7 +10,7 @@ use super::super::cast::cast;
 use super::super::eval::{Kernel, Typed};
 use super::super::operators::arithmetic;
 use super::super::types::{SqlType, is_integer, is_number};
-use super::kernel::{Numbers, build_numbers, call, integer_argument, integer_constant};
+use super::kernel::{Numbers, build_numbers, call, double_argument};
 use super::{BindOptions, Scalar, wrong_argument};
 
 type Bound = Result<Typed, String>;
@@ -20,19 +21,68 @@ pub(super) const SCALARS: &[Scalar] = &[
     Scalar { name: "FLOOR", arguments: (1, 2), bind: floor },
     Scalar { name: "CEIL", arguments: (1, 2), bind: ceil },
     Scalar { name: "CEILING", arguments: (1, 1), bind: ceil },
-    Scalar { name: "ROUND", arguments: (1, 2), bind: round },
     Scalar { name: "SIGN", arguments: (1, 1), bind: sign },
     Scalar { name: "POWER", arguments: (2, 2), bind: power },
-    Scalar { name: "SQRT", arguments: (1, 1), bind: |a, o| real("SQRT", a, o, f64::sqrt) },
+    Scalar { name: "SQRT", arguments: (1, 1), bind: |a, o| real("SQRT", a, o, half_power) },
     Scalar { name: "EXP", arguments: (1, 1), bind: |a, o| real("EXP", a, o, f64::exp) },
     Scalar { name: "LN", arguments: (1, 1), bind: |a, o| real("LN", a, o, f64::ln) },
     Scalar { name: "LOG", arguments: (1, 2), bind: log },
     Scalar { name: "LOG10", arguments: (1, 1), bind: |a, o| real("LOG10", a, o, f64::log10) },
-    Scalar { name: "LOG2", arguments: (1, 1), bind: |a, o| real("LOG2", a, o, f64::log2) },
+    Scalar { name: "LOG2", arguments: (1, 1), bind: |a, o| real("LOG2", a, o, log2) },
     Scalar { name: "SIN", arguments: (1, 1), bind: |a, o| real("SIN", a, o, f64::sin) },
     Scalar { name: "COS", arguments: (1, 1), bind: |a, o| real("COS", a, o, f64::cos) },
     Scalar { name: "TAN", arguments: (1, 1), bind: |a, o| real("TAN", a, o, f64::tan) },
+    Scalar { name: "COT", arguments: (1, 1), bind: |a, o| real("COT", a, o, |x| 1.0 / x.tan()) },
+    Scalar { name: "ASIN", arguments: (1, 1), bind: |a, o| real("ASIN", a, o, f64::asin) },
+    Scalar { name: "ACOS", arguments: (1, 1), bind: |a, o| real("ACOS", a, o, f64::acos) },
+    Scalar { name: "ATAN", arguments: (1, 1), bind: |a, o| real("ATAN", a, o, f64::atan) },
+    Scalar { name: "ATAN2", arguments: (2, 2), bind: |a, o| reals("ATAN2", &a, o, atan2) },
+    Scalar { name: "SINH", arguments: (1, 1), bind: |a, o| real("SINH", a, o, f64::sinh) },
+    Scalar { name: "COSH", arguments: (1, 1), bind: |a, o| real("COSH", a, o, f64::cosh) },
+    Scalar { name: "TANH", arguments: (1, 1), bind: |a, o| real("TANH", a, o, f64::tanh) },
+    Scalar { name: "DEGREES", arguments: (1, 1), bind: |a, o| real("DEGREES", a, o, degrees) },
+    Scalar { name: "RADIANS", arguments: (1, 1), bind: |a, o| real("RADIANS", a, o, radians) },
+    Scalar { name: "PI", arguments: (0, 0), bind: |_, _| constant(std::f64::consts::PI) },
+    Scalar { name: "E", arguments: (0, 0), bind: |_, _| constant(std::f64::consts::E) },
 ];
+
+/// The square root is a power in Flink, which differs at −∞ and −0.
+fn half_power(value: f64) -> f64 {
+    if value == f64::NEG_INFINITY { f64::INFINITY } else { (value + 0.0).sqrt() }
+}
+
+fn log2(value: f64) -> f64 {
+    value.ln() / std::f64::consts::LN_2
+}
+
+fn degrees(value: f64) -> f64 {
+    value * 57.295_779_513_082_32
+}
+
+fn radians(value: f64) -> f64 {
+    value * 0.017_453_292_519_943_295
+}
+
+/// The angle of (`x`, `y`), from the arc tangent of their quotient as Java's library has it.
+fn atan2(y: f64, x: f64) -> f64 {
+    // What π as a DOUBLE is short of.
+    const PI_REST: f64 = 1.224_646_799_147_353_2e-16;
+    let quotient = (y / x).abs();
+    if !(1e-15..1e15).contains(&quotient) || !x.is_finite() || !y.is_finite() {
+        return y.atan2(x);
+    }
+    let angle = quotient.atan();
+    match (x > 0.0, y > 0.0) {
+        (true, true) => angle,
+        (true, false) => -angle,
+        (false, true) => std::f64::consts::PI - (angle - PI_REST),
+        (false, false) => (angle - PI_REST) - std::f64::consts::PI,
+    }
+}
+
+fn constant(value: f64) -> Bound {
+    Ok(Typed::constant(ScalarValue::Float64(Some(value))))
+}
 
 fn number(arguments: &[Typed], position: usize) -> Result<&Typed, String> {
     let given = &arguments[position];
@@ -42,11 +92,6 @@ fn number(arguments: &[Typed], position: usize) -> Result<&Typed, String> {
     Err(wrong_argument(position + 1, "a number", &given.data_type))
 }
 
-fn as_double(arguments: &[Typed], position: usize, options: &BindOptions) -> Bound {
-    let given = number(arguments, position)?.clone();
-    cast(given, &SqlType::plain(DataType::Float64), false, options)
-}
-
 /// A DOUBLE of one DOUBLE.
 fn real(
     name: &'static str,
@@ -54,7 +99,7 @@ fn real(
     options: &BindOptions,
     function: fn(f64) -> f64,
 ) -> Bound {
-    let argument = as_double(&arguments, 0, options)?.expr;
+    let argument = double_argument(&arguments, 0, options)?;
     Ok(call(name, vec![argument], DataType::Float64, doubles(function)))
 }
 
@@ -67,7 +112,7 @@ fn doubles(function: fn(f64) -> f64) -> Kernel {
 }
 
 fn power(arguments: Vec<Typed>, options: &BindOptions) -> Bound {
-    two_reals("POWER", &arguments, options, f64::powf)
+    reals("POWER", &arguments, options, f64::powf)
 }
 
 /// Natural; with two arguments the first is the base.
@@ -75,17 +120,17 @@ fn log(arguments: Vec<Typed>, options: &BindOptions) -> Bound {
     if arguments.len() == 1 {
         return real("LOG", arguments, options, f64::ln);
     }
-    two_reals("LOG", &arguments, options, |base, value| value.ln() / base.ln())
+    reals("LOG", &arguments, options, |base, value| value.ln() / base.ln())
 }
 
-fn two_reals(
+fn reals(
     name: &str,
     arguments: &[Typed],
     options: &BindOptions,
     function: fn(f64, f64) -> f64,
 ) -> Bound {
     let expressions =
-        vec![as_double(arguments, 0, options)?.expr, as_double(arguments, 1, options)?.expr];
+        vec![double_argument(arguments, 0, options)?, double_argument(arguments, 1, options)?];
     let kernel: Kernel = Arc::new(move |values, rows| {
         let left = Numbers::<Float64Type>::of(&values[0])?;
         let right = Numbers::<Float64Type>::of(&values[1])?;
@@ -141,7 +186,7 @@ fn is_negative(array: &ArrayRef) -> arrow::array::BooleanArray {
 
 fn sign(arguments: Vec<Typed>, options: &BindOptions) -> Bound {
     let data_type = number(&arguments, 0)?.data_type.clone();
-    let wide = as_double(&arguments, 0, options)?.expr;
+    let wide = double_argument(&arguments, 0, options)?;
     let signs = call(
         "SIGN",
         vec![wide],
@@ -203,90 +248,4 @@ fn whole(
         }
         _ => Ok(call(name, vec![argument], DataType::Float64, doubles(real))),
     }
-}
-
-/// Half up, away from zero. The digits of a DECIMAL must be constant: they are its type.
-fn round(arguments: Vec<Typed>, options: &BindOptions) -> Bound {
-    let given = number(&arguments, 0)?.clone();
-    let digits = match arguments.get(1) {
-        None => Some(0),
-        Some(typed) => integer_constant(typed),
-    };
-    if let DataType::Decimal128(precision, scale) = given.data_type {
-        let digits = digits.ok_or("the digits of a DECIMAL must be a literal")?;
-        return round_decimal(given, (precision, scale), digits, options);
-    }
-    if is_integer(&given.data_type) && digits.is_some_and(|digits| digits >= 0) {
-        return Ok(given);
-    }
-    let data_type = given.data_type;
-    let mut expressions = vec![as_double(&arguments, 0, options)?.expr];
-    if arguments.len() == 2 {
-        expressions.push(integer_argument(&arguments, 1, options)?);
-    }
-    let kernel: Kernel = Arc::new(|values, rows| {
-        let numbers = Numbers::<Float64Type>::of(&values[0])?;
-        let places = values.get(1).map(super::kernel::Integers::of).transpose()?;
-        build_numbers::<Float64Type>(rows, |row| {
-            let places = match &places {
-                Some(places) => places.get(row)?,
-                None => 0,
-            };
-            Some(round_double(numbers.get(row)?, places))
-        })
-    });
-    let rounded = call("ROUND", expressions, DataType::Float64, kernel);
-    cast(rounded, &SqlType::plain(data_type), false, options)
-}
-
-/// Rounds the shortest decimal text of a DOUBLE, as Java's BigDecimal.valueOf does.
-fn round_double(value: f64, digits: i64) -> f64 {
-    if !value.is_finite() || digits > 300 {
-        return value;
-    }
-    let places = i32::try_from(digits.max(-400)).expect("clamped above");
-    match shifted(value, places) {
-        scaled if scaled.is_finite() => shifted(scaled.round(), -places),
-        _ => value,
-    }
-}
-
-/// `value × 10^places`, by its decimal text.
-fn shifted(value: f64, places: i32) -> f64 {
-    let text = format!("{value:e}");
-    // Beyond the largest DOUBLE there is no exponent.
-    let Some((mantissa, exponent)) = text.split_once('e') else { return value };
-    let exponent: i32 = exponent.parse().expect("LowerExp writes a number");
-    format!("{mantissa}e{}", exponent + places).parse().unwrap_or(value)
-}
-
-fn round_decimal(
-    given: Typed,
-    (precision, scale): (u8, i8),
-    digits: i64,
-    options: &BindOptions,
-) -> Bound {
-    if digits >= i64::from(scale) {
-        return Ok(given);
-    }
-    let whole = i64::from(precision) - i64::from(scale) + 1;
-    let kept = digits.max(0);
-    let narrow = |wide: i64| i16::try_from(wide).unwrap_or(38);
-    let result = super::super::types::bounded_decimal(narrow(whole + kept).min(38), narrow(kept));
-    if digits >= 0 {
-        return cast(given, &SqlType::plain(result), false, options);
-    }
-    let drop = u32::try_from(i64::from(scale) - digits).unwrap_or(u32::MAX);
-    let power = 10_i128.checked_pow(drop.min(38)).expect("10^38 fits");
-    let unit = 10_i128.pow(u32::from(scale.unsigned_abs()));
-    let data_type = result.clone();
-    let kernel: Kernel = Arc::new(move |values, rows| {
-        let array = values[0].clone().into_array(rows)?;
-        let rounded = array.as_primitive::<Decimal128Type>().unary::<_, Decimal128Type>(|value| {
-            let half = power / 2 * value.signum();
-            (value + half) / power * (power / unit)
-        });
-        Ok(Arc::new(rounded.with_data_type(data_type.clone())) as ArrayRef)
-    });
-    Ok(call(&format!("ROUND({{}}, {digits})"), vec![given.expr], result, kernel))
 }

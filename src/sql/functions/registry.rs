@@ -1,11 +1,11 @@
 //! How DataFusion's planner sees our functions: names and types, nothing it could run.
 
-use arrow::datatypes::DataType;
+use arrow::datatypes::{DataType, Field, FieldRef};
 use datafusion_common::{DataFusionError, Result as PlanResult};
 use datafusion_expr::function::{AccumulatorArgs, StateFieldsArgs};
 use datafusion_expr::{
-    Accumulator, AggregateUDF, AggregateUDFImpl, ColumnarValue, ScalarFunctionArgs, ScalarUDF,
-    ScalarUDFImpl, Signature, Volatility,
+    Accumulator, AggregateUDF, AggregateUDFImpl, ColumnarValue, ReturnFieldArgs,
+    ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
 };
 use std::sync::Arc;
 
@@ -40,6 +40,12 @@ fn not_run<T>() -> PlanResult<T> {
     Err(DataFusionError::Internal("functions run as bound expressions only".into()))
 }
 
+/// The type of a call. What cannot be typed here is refused with a better message when it is bound.
+fn bound_type(name: &str, arguments: Vec<Typed>) -> DataType {
+    let options = BindOptions { time_zone: chrono_tz::UTC };
+    bind(name, arguments, &options).map_or(DataType::Null, |typed| typed.data_type)
+}
+
 impl ScalarUDFImpl for Named {
     fn name(&self) -> &str {
         self.name
@@ -55,9 +61,18 @@ impl ScalarUDFImpl for Named {
             .enumerate()
             .map(|(index, data_type)| Typed::column("", index, data_type.clone()))
             .collect();
-        let options = BindOptions { time_zone: chrono_tz::UTC };
-        // What cannot be typed here is refused with a better message when it is bound.
-        Ok(bind(self.name, arguments, &options).map_or(DataType::Null, |typed| typed.data_type))
+        Ok(bound_type(self.name, arguments))
+    }
+
+    fn return_field_from_args(&self, arguments: ReturnFieldArgs) -> PlanResult<FieldRef> {
+        let typed = arguments.arg_fields.iter().zip(arguments.scalar_arguments).enumerate().map(
+            |(index, (field, constant))| match constant {
+                Some(value) => Typed::constant((*value).clone()),
+                None => Typed::column("", index, field.data_type().clone()),
+            },
+        );
+        let data_type = bound_type(self.name, typed.collect());
+        Ok(Arc::new(Field::new(self.name, data_type, true)))
     }
 
     fn invoke_with_args(&self, _: ScalarFunctionArgs) -> PlanResult<ColumnarValue> {

@@ -7,12 +7,12 @@ use datafusion_common::{Result as PlanResult, ScalarValue, exec_datafusion_err};
 use std::sync::Arc;
 
 use super::super::eval::{Call, Kernel, Physical, Typed};
-use super::super::types::{TEXT_CHARACTERS_MAX, list_of};
+use super::super::types::{TEXT_CHARACTERS_MAX, is_integer, list_of};
 use super::kernel::{
-    Integers, Strings, build_numbers, build_text, call, integer_argument, map_text,
+    Integers, Strings, all_strings, build_numbers, build_text, call, integer_argument, map_text,
     string_argument, text_call,
 };
-use super::{ANY, BindOptions, Scalar};
+use super::{ANY, BindOptions, Scalar, utf16};
 
 type Bound = Result<Typed, String>;
 
@@ -138,10 +138,6 @@ fn concat_ws(arguments: Vec<Typed>, _: &BindOptions) -> Bound {
         })
     });
     Ok(text_call("CONCAT_WS", expressions, kernel))
-}
-
-fn all_strings(arguments: &[Typed]) -> Result<Vec<Physical>, String> {
-    (0..arguments.len()).map(|position| string_argument(arguments, position)).collect()
 }
 
 /// Positions from 1; 0 is 1; negative ones count from the end; a negative length gives NULL.
@@ -323,7 +319,15 @@ fn rpad(arguments: Vec<Typed>, options: &BindOptions) -> Bound {
     padded("RPAD", &arguments, options, false)
 }
 
-/// A negative length, or nothing to pad with, gives NULL.
+/// Appends `count` UTF-16 units of a text that is said again and again.
+fn push_repeated(text: &str, count: usize, out: &mut String) {
+    match utf16::has_pairs(text) {
+        false => out.extend(text.chars().cycle().take(count)),
+        true => utf16::push(text.encode_utf16().cycle().take(count), out),
+    }
+}
+
+/// A negative length, or nothing to pad with, gives NULL. Lengths are in UTF-16 units.
 fn padded(name: &'static str, arguments: &[Typed], options: &BindOptions, before: bool) -> Bound {
     let expressions = vec![
         string_argument(arguments, 0)?,
@@ -342,14 +346,13 @@ fn padded(name: &'static str, arguments: &[Typed], options: &BindOptions, before
             if length > TEXT_CHARACTERS_MAX {
                 return None;
             }
-            let count = text.chars().count();
-            let fill = pad.chars().cycle().take(length.saturating_sub(count));
+            let missing = length.saturating_sub(utf16::length(text));
             if before {
-                out.extend(fill);
-                out.push_str(&text[..byte_of(text, length)]);
-            } else {
-                out.push_str(&text[..byte_of(text, length)]);
-                out.extend(fill);
+                push_repeated(pad, missing, out);
+            }
+            utf16::push_range(text, 0, length, out);
+            if !before {
+                push_repeated(pad, missing, out);
             }
             Some(Some(()))
         })
@@ -402,7 +405,13 @@ fn for_each_part(text: &str, delimiter: &str, mut take: impl FnMut(&str)) {
         // No parts, as Flink decides.
     } else if delimiter.is_empty() {
         let mut buffer = [0; 4];
-        text.chars().for_each(|character| take(character.encode_utf8(&mut buffer)));
+        for character in text.chars() {
+            // Both halves of a pair are cut apart.
+            match character.len_utf16() {
+                1 => take(character.encode_utf8(&mut buffer)),
+                halves => (0..halves).for_each(|_| take("?")),
+            }
+        }
     } else {
         text.split(delimiter).for_each(take);
     }
@@ -410,6 +419,9 @@ fn for_each_part(text: &str, delimiter: &str, mut take: impl FnMut(&str)) {
 
 /// Counts from 0; NULL when there is no such part.
 fn split_index(arguments: Vec<Typed>, options: &BindOptions) -> Bound {
+    if is_integer(&arguments[1].data_type) {
+        return split_index_at_code(&arguments, options);
+    }
     let expressions = vec![
         string_argument(&arguments, 0)?,
         string_argument(&arguments, 1)?,
@@ -429,6 +441,30 @@ fn split_index(arguments: Vec<Typed>, options: &BindOptions) -> Bound {
                 "" => text.split(char::is_whitespace).nth(index)?,
                 _ => text.split(delimiter).nth(index)?,
             });
+            Some(())
+        })
+    });
+    Ok(text_call("SPLIT_INDEX", expressions, kernel))
+}
+
+/// The same with the code of a character, from 1 to 255, for a delimiter.
+fn split_index_at_code(arguments: &[Typed], options: &BindOptions) -> Bound {
+    let expressions = vec![
+        string_argument(arguments, 0)?,
+        integer_argument(arguments, 1, options)?,
+        integer_argument(arguments, 2, options)?,
+    ];
+    let kernel: Kernel = Arc::new(|values, rows| {
+        let texts = Strings::of(&values[0]);
+        let (codes, indices) = (Integers::of(&values[1])?, Integers::of(&values[2])?);
+        build_text(rows, 0, |row, out| {
+            let (text, code) = (texts.get(row)?, codes.get(row)?);
+            let delimiter = u8::try_from(code).ok().filter(|code| *code > 0).map(char::from)?;
+            let index = usize::try_from(indices.get(row)?).ok()?;
+            if text.is_empty() {
+                return None;
+            }
+            out.push_str(text.split(delimiter).nth(index)?);
             Some(())
         })
     });

@@ -180,7 +180,7 @@ fn text_functions() {
         ("REGEXP_REPLACE('healthy, wealthy', '(\\w+)thy', '$1-')", "STRING $1-, $1-"),
         (
             "REGEXP_EXTRACT('a', '(?=a)')",
-            "refused: REGEXP_EXTRACT: the pattern '(?=a)' is not supported: look-around, including look-ahead and look-behind, is not supported",
+            "refused: REGEXP_EXTRACT: the pattern '(?=a)' is not supported: look-ahead",
         ),
         ("'a\\b' LIKE 'a\\b'", "BOOLEAN true"),
         ("'a%b' LIKE 'a!%b' ESCAPE '!'", "BOOLEAN true"),
@@ -321,11 +321,8 @@ fn times_of_all_years() {
         ("TO_TIMESTAMP('9999-12-31 23:59:59.999')", "TIMESTAMP(3) 9999-12-31T23:59:59.999"),
         ("TO_TIMESTAMP('2020-02-30 00:00:00')", "TIMESTAMP(3) 2020-02-29T00:00:00"),
         ("TO_TIMESTAMP('2020-02-29T12:34:56')", "TIMESTAMP(3) NULL"),
-        ("TO_TIMESTAMP('2020-2-9', 'yyyy-MM-dd')", "TIMESTAMP(3) NULL"),
-        (
-            "TO_TIMESTAMP('Mon', 'E')",
-            "refused: TO_TIMESTAMP: `E` in the pattern 'E' cannot be read",
-        ),
+        ("TO_TIMESTAMP('2020-2-9', 'yyyy-MM-dd')", "TIMESTAMP(3) 2020-02-09T00:00:00"),
+        ("TO_TIMESTAMP('9', 'w')", "refused: TO_TIMESTAMP: `w` in the pattern 'w' cannot be read"),
         ("TO_DATE('9999-12-31')", "DATE 9999-12-31"),
         ("TO_DATE('2020-02-30')", "DATE NULL"),
         ("TO_DATE('29/02/2020', 'dd/MM/yyyy')", "DATE 2020-02-29"),
