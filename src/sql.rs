@@ -4,9 +4,9 @@
 //! Out: a [`Plan`]: operators with compiled expressions, sources, sinks; or every mistake with its
 //! place.
 //!
-//! Read: `error` (mistakes and places) · `dialect`, `tokens`, `statement`, `ddl` (text to syntax) · `walk`,
+//! Read: `error` (mistakes and places) · `dialect`, `tokens`, `statement`, `ddl`, `type_syntax` (text to syntax) · `walk`,
 //! `refuse`, `aliases`, `rewrite`, `literals`, `interval` (what is supported, in forms DataFusion reads) ·
-//! `types`, `catalog` · `planner`, `relations`, `words` (DataFusion's planner, set up as Flink's) · `bind`,
+//! `types`, `catalog` · `planner`, `relations`, `fields`, `words` (DataFusion's planner, set up as Flink's) · `bind`,
 //! `operators`, `integers`, `floats`, `texts`, `moments`, `similar`, `cast`, `functions` (expressions with Flink's types) · `streaming`, `relation`, `aggregate`, `optimize`, `lower` (plans to the
 //! graph) · `job`, `sinks`, `settings` (statements in order) · `eval` (at run time).
 //!
@@ -21,6 +21,7 @@ mod ddl;
 mod dialect;
 mod error;
 mod eval;
+mod fields;
 mod floats;
 mod functions;
 mod integers;
@@ -46,6 +47,7 @@ mod streaming;
 mod tests;
 mod texts;
 mod tokens;
+mod type_syntax;
 mod types;
 mod variance;
 mod walk;

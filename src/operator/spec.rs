@@ -4,13 +4,19 @@ use arrow::datatypes::DataType;
 
 use crate::record::ExpressionRef;
 
-/// `CROSS JOIN UNNEST(array)`: output columns are the input's, then the element.
+/// `JOIN UNNEST(array)`: output columns are the kept ones of the input, then those of the element:
+/// the fields of a ROW, key and value of a MAP's entry, else one.
 #[derive(Clone, Debug)]
 pub struct UnnestSpec {
-    /// The array, computed per input row (a `List` array). NULL and empty give no row.
+    /// The array or map, computed per input row (a `List` or `Map` array). An element that is a NULL
+    /// ROW gives no row.
     pub array: ExpressionRef,
-    /// Input columns that are kept, in output order; the element is appended.
+    /// Input columns that are kept, in output order.
     pub kept: Vec<usize>,
+    /// One more column: the element's place, from 1 (INT).
+    pub ordinality: bool,
+    /// `LEFT JOIN`: an input row whose elements give no row gives one with NULLs.
+    pub outer: bool,
 }
 
 /// Grouping by window and keys. Output columns: keys, aggregates, `window_start`, `window_end`

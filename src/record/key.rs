@@ -17,6 +17,8 @@
 //! | DATE | 11 | 4 bytes, days since 1970-01-01 |
 //! | TIME kept in s, ms, µs, ns | 12, 13, 14, 15 | 4, 4, 8, 8 bytes |
 //! | TIMESTAMP kept in s, ms, µs, ns, with or without time zone | 16, 17, 18, 19 | 8 bytes |
+//! | ROW | 20 | its fields as columns, one behind the other |
+//! | ARRAY | 21 | u32 count, little-endian, and its elements as columns |
 //!
 //! A key without columns is the empty string. The hash is XXH3-64 with the job's seed over the
 //! key's bytes. Neither depends on Arrow's form of a column, on the CPU or on crate versions:
@@ -183,6 +185,12 @@ fn tag_of(data_type: &DataType) -> Option<u8> {
         DataType::Timestamp(TimeUnit::Millisecond, _) => 17,
         DataType::Timestamp(TimeUnit::Microsecond, _) => 18,
         DataType::Timestamp(TimeUnit::Nanosecond, _) => 19,
+        DataType::Struct(fields)
+            if fields.iter().all(|field| tag_of(field.data_type()).is_some()) =>
+        {
+            20
+        }
+        DataType::List(item) if tag_of(item.data_type()).is_some() => 21,
         _ => return None,
     })
 }

@@ -19,6 +19,7 @@ use super::variance::{Sums, Variance, summed};
 use crate::operator::{
     AggregateCall, AggregateFunction, TimeDomain, WindowAggregateSpec, WindowSpec,
 };
+use crate::record::KeyEncoder;
 
 /// Columns computed before the aggregate, each once.
 struct Prepared {
@@ -174,11 +175,7 @@ impl<'a> Grouping<'a> {
 }
 
 fn check_key(typed: &Typed, expr: &Expr) -> Checked<()> {
-    let nested = matches!(
-        typed.data_type,
-        DataType::List(_) | DataType::Struct(_) | DataType::Map(..) | DataType::Null
-    );
-    if nested {
+    if KeyEncoder::new(std::slice::from_ref(&typed.data_type)).is_err() {
         let message = format!("GROUP BY does not take {}", type_name(&typed.data_type));
         return Err(Fault { location: location_of(expr), message });
     }
@@ -208,6 +205,9 @@ fn bind_call(
         && typed.literal().is_some_and(|value| *value != ScalarValue::Null && !value.is_null());
     let result_type =
         named_type(named, (!counts_rows).then_some(&typed.data_type)).map_err(fault)?;
+    if params.distinct && KeyEncoder::new(std::slice::from_ref(&typed.data_type)).is_err() {
+        return Err(fault(format!("DISTINCT does not take {}", type_name(&typed.data_type))));
+    }
     let filter = match &params.filter {
         None => None,
         Some(filter) => {

@@ -1,8 +1,10 @@
 //! CAST and TRY_CAST with Flink's rules: numbers wrap or saturate as Java's do, text forms are
 //! Flink's, what cannot be read fails the row or gives NULL.
 //!
-//! Read: `text` (values to and from STRING) · `number` (between numbers) · `time` (units of time).
+//! Read: `text` (values to and from STRING) · `number` (between numbers) · `time` (units of time) ·
+//! `nested` (values with parts).
 
+mod nested;
 mod number;
 mod text;
 mod time;
@@ -22,7 +24,7 @@ pub(super) use time::{instant_of, number_at, time_at};
 
 use super::eval::{Call, Kernel, Typed, fold};
 use super::functions::BindOptions;
-use super::types::{Bound, SqlType, is_integer, is_number, type_name};
+use super::types::{Bound, SqlType, is_integer, is_nested, is_number, type_name, without_bounds};
 
 /// `CAST(typed AS to)`; when `lenient`, TRY_CAST.
 pub(super) fn cast(
@@ -31,11 +33,33 @@ pub(super) fn cast(
     lenient: bool,
     options: &BindOptions,
 ) -> Result<Typed, String> {
+    if is_nested(&to.data_type) {
+        return cast_nested(typed, &to.data_type, lenient, options);
+    }
     let converted = convert(typed, &to.data_type, lenient, options)?;
     Ok(match to.bound {
         None => Typed { bound: None, ..converted },
         Some(bound) => Typed { bound: Some(bound), ..fold(bounded(converted, bound)) },
     })
+}
+
+/// The same, to a type with parts, whose bounds are applied behind.
+fn cast_nested(
+    typed: Typed,
+    to: &DataType,
+    lenient: bool,
+    options: &BindOptions,
+) -> Result<Typed, String> {
+    let plain = without_bounds(to);
+    let converted = convert(typed, &plain, lenient, options)?;
+    let Some(cut) = nested::bounds(to) else { return Ok(converted) };
+    let kernel: Kernel = Arc::new(move |arguments: &[ColumnarValue], rows: usize| {
+        cut(&arguments[0].clone().into_array(rows)?)
+    });
+    // The bounds are part of the name, since what a kernel has captured must be.
+    let name = format!("CAST({{}} AS {to})");
+    let call = Call::new(name, vec![converted.expr], plain.clone(), kernel);
+    Ok(fold(Typed::new(Arc::new(call), plain)))
 }
 
 fn convert(
@@ -96,6 +120,7 @@ fn converter(from: &DataType, to: &DataType, lenient: bool, zone: Tz) -> Option<
         Binary, Boolean, Date32, Decimal128, Float32, Float64, Time32, Timestamp, Utf8,
     };
     let plain: Converter = match (from, to) {
+        (_, Utf8) if is_nested(from) => nested::to_text(from, zone)?,
         (_, Utf8) => text::to_text(from, zone)?,
         (Utf8, Binary) => through_arrow(to.clone()),
         (Utf8, _) => return Some((text::of_text(to, lenient, zone)?, !lenient)),
@@ -133,23 +158,7 @@ fn converter(from: &DataType, to: &DataType, lenient: bool, zone: Tz) -> Option<
         (Timestamp(..), Timestamp(..) | Time32(_)) | (Date32, Timestamp(_, None)) => {
             through_arrow(to.clone())
         }
-        (DataType::List(from), DataType::List(element)) => {
-            let (convert, fallible) =
-                converter(from.data_type(), element.data_type(), lenient, zone)?;
-            let field = Arc::clone(element);
-            let lists: Converter = Box::new(move |array: &ArrayRef| {
-                let list = array.as_list::<i32>();
-                let values = convert(list.values())?;
-                let (_, offsets, _, nulls) = list.clone().into_parts();
-                Ok(Arc::new(arrow::array::ListArray::try_new(
-                    Arc::clone(&field),
-                    offsets,
-                    values,
-                    nulls,
-                )?))
-            });
-            return Some((lists, fallible));
-        }
+        _ if is_nested(from) && is_nested(to) => return nested::between(from, to, lenient, zone),
         _ => return None,
     };
     Some((plain, false))
@@ -171,7 +180,15 @@ fn both(first: Converter, second: Converter) -> Converter {
 /// Cuts, and pads for CHAR and BINARY.
 fn bounded(typed: Typed, bound: Bound) -> Typed {
     let data_type = typed.data_type.clone();
-    let (name, kernel): (_, Kernel) = match bound {
+    let (name, kernel) = bound_kernel(&data_type, bound);
+    let name = format!("CAST({{}} AS {name})");
+    let call = Call::new(name, vec![typed.expr], data_type.clone(), kernel);
+    Typed::new(Arc::new(call), data_type)
+}
+
+/// The type's name with its bound, and what cuts and pads values of `data_type`.
+fn bound_kernel(data_type: &DataType, bound: Bound) -> (String, Kernel) {
+    match bound {
         Bound::CharactersAtMost(count) => {
             (format!("VARCHAR({count})"), texts(move |text| cut(text, count).to_string()))
         }
@@ -194,10 +211,7 @@ fn bounded(typed: Typed, bound: Bound) -> Typed {
             let name = if matches!(data_type, DataType::Time32(_)) { "TIME" } else { "TIMESTAMP" };
             (format!("{name}({digits})"), time::cut_to(digits, data_type.clone()))
         }
-    };
-    let name = format!("CAST({{}} AS {name})");
-    let call = Call::new(name, vec![typed.expr], data_type.clone(), kernel);
-    Typed::new(Arc::new(call), data_type)
+    }
 }
 
 fn texts(one: impl Fn(&str) -> String + Send + Sync + 'static) -> Kernel {

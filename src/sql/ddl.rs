@@ -7,7 +7,8 @@ use sqlparser::tokenizer::{Location, Token};
 use std::collections::BTreeMap;
 
 use super::statement::{refuse, simple_name};
-use super::types::{LOCAL_ZONE, SqlType, list_of, map_of, row_of, timestamp};
+use super::type_syntax::{parse_nullability, parse_type};
+use super::types::{SqlType, without_bounds};
 use super::{SqlText, WithOption};
 
 /// A CREATE TABLE statement.
@@ -178,7 +179,10 @@ fn parse_column(
         parse_column_comment(parser)?;
         return Ok(ColumnDeclaration { name, kind: DeclaredKind::Computed(Box::new(expression)) });
     }
-    let sql_type = parse_type(parser)?;
+    let start = parser.peek_token().span.start;
+    let sql_type =
+        SqlType::of_ast(&parse_type(parser)?).or_else(|message| error_at(start, &message))?;
+    let sql_type = SqlType { data_type: without_bounds(&sql_type.data_type), ..sql_type };
     let nullable = parse_nullability(parser);
     if parser.parse_keywords(&[Keyword::PRIMARY, Keyword::KEY]) {
         if !parser.parse_keywords(&[Keyword::NOT, Keyword::ENFORCED]) {
@@ -193,14 +197,6 @@ fn parse_column(
     Ok(ColumnDeclaration { name, kind: DeclaredKind::Physical { sql_type, nullable } })
 }
 
-fn parse_nullability(parser: &mut Parser) -> bool {
-    if parser.parse_keywords(&[Keyword::NOT, Keyword::NULL]) {
-        return false;
-    }
-    let _ = parser.parse_keyword(Keyword::NULL);
-    true
-}
-
 fn parse_column_comment(parser: &mut Parser) -> Result<(), ParserError> {
     if parser.parse_keyword(Keyword::COMMENT) {
         parser.parse_literal_string()?;
@@ -208,127 +204,10 @@ fn parse_column_comment(parser: &mut Parser) -> Result<(), ParserError> {
     Ok(())
 }
 
-/// A column type, with the forms sqlparser does not read.
-pub(super) fn parse_type(parser: &mut Parser) -> Result<SqlType, ParserError> {
-    let mut surplus = 0;
-    let parsed = parse_nested_type(parser, &mut surplus)?;
-    if surplus > 0 { refuse(parser, "there is a `>` too many before this") } else { Ok(parsed) }
-}
-
-/// `surplus` counts the `>` of a `>>` token that belong to types around this one.
-fn parse_nested_type(parser: &mut Parser, surplus: &mut u32) -> Result<SqlType, ParserError> {
-    let token = parser.peek_token();
-    let (name, has_elements) = match (&token.token, parser.peek_nth_token(1).token) {
-        (Token::Word(word), next) => {
-            (word.value.to_uppercase(), matches!(next, Token::Lt | Token::LParen))
-        }
-        _ => return parser.expected("a type", token),
-    };
-    match name.as_str() {
-        "ARRAY" if has_elements => {
-            parser.next_token();
-            let open = parser.expect_token(&Token::Lt)?;
-            let element = parse_element(parser, surplus)?;
-            close_angle(parser, surplus, open.span.start)?;
-            Ok(SqlType::plain(list_of(element)))
-        }
-        "MAP" if has_elements => {
-            parser.next_token();
-            let open = parser.expect_token(&Token::Lt)?;
-            let key = parse_element(parser, surplus)?;
-            parser.expect_token(&Token::Comma)?;
-            let value = parse_element(parser, surplus)?;
-            close_angle(parser, surplus, open.span.start)?;
-            Ok(SqlType::plain(map_of(key, value)))
-        }
-        "ROW" if has_elements => parse_row(parser, surplus),
-        "STRUCT" | "MULTISET" | "RAW" => {
-            refuse(parser, &format!("the type {name} is not supported"))
-        }
-        _ => parse_simple_type(parser),
-    }
-}
-
-fn parse_element(
-    parser: &mut Parser,
-    surplus: &mut u32,
-) -> Result<arrow::datatypes::DataType, ParserError> {
-    let element = parse_nested_type(parser, surplus)?.data_type;
-    if *surplus == 0 {
-        parse_nullability(parser);
-    }
-    Ok(element)
-}
-
-fn parse_row(parser: &mut Parser, surplus: &mut u32) -> Result<SqlType, ParserError> {
-    parser.next_token();
-    let angled = parser.consume_token(&Token::Lt);
-    let open = parser.peek_token().span.start;
-    if !angled {
-        parser.expect_token(&Token::LParen)?;
-    }
-    let mut fields = Vec::new();
-    loop {
-        let name = parser.parse_identifier()?.value;
-        fields.push((name, parse_element(parser, surplus)?));
-        if *surplus > 0 || !parser.consume_token(&Token::Comma) {
-            break;
-        }
-    }
-    if angled {
-        close_angle(parser, surplus, open)?;
-    } else {
-        parser.expect_token(&Token::RParen)?;
-    }
-    Ok(SqlType::plain(row_of(fields)))
-}
-
-fn close_angle(parser: &mut Parser, surplus: &mut u32, _open: Location) -> Result<(), ParserError> {
-    if *surplus > 0 {
-        *surplus -= 1;
-    } else if parser.consume_token(&Token::ShiftRight) {
-        *surplus = 1;
-    } else {
-        parser.expect_token(&Token::Gt)?;
-    }
-    Ok(())
-}
-
-fn parse_simple_type(parser: &mut Parser) -> Result<SqlType, ParserError> {
-    let start = parser.peek_token().span.start;
-    let parsed = if parser.parse_keyword(Keyword::TIMESTAMP) {
-        // sqlparser does not know WITH LOCAL TIME ZONE.
-        let precision = parse_precision(parser)?;
-        let local = [Keyword::WITH, Keyword::LOCAL, Keyword::TIME, Keyword::ZONE];
-        let plain = [Keyword::WITHOUT, Keyword::TIME, Keyword::ZONE];
-        let zone = parser.parse_keywords(&local).then_some(LOCAL_ZONE);
-        if zone.is_none() && !parser.parse_keywords(&plain) && parser.peek_keyword(Keyword::WITH) {
-            return refuse(parser, "TIMESTAMP WITH TIME ZONE is not supported; use TIMESTAMP_LTZ");
-        }
-        timestamp(precision, zone)
-    } else {
-        SqlType::of_ast(&parser.parse_data_type()?)
-    };
-    parsed.map_err(|message| {
-        let Location { line, column } = start;
-        ParserError::ParserError(format!("{message} at Line: {line}, Column: {column}"))
-    })
-}
-
 /// A parser's error at a place, in the form the parser itself writes.
-fn error_at<T>(place: Location, message: &str) -> Result<T, ParserError> {
+pub(super) fn error_at<T>(place: Location, message: &str) -> Result<T, ParserError> {
     let Location { line, column } = place;
     Err(ParserError::ParserError(format!("{message} at Line: {line}, Column: {column}")))
-}
-
-/// `(3)`, or the default of 6.
-fn parse_precision(parser: &mut Parser) -> Result<u64, ParserError> {
-    if !parser.consume_token(&Token::LParen) {
-        return Ok(6);
-    }
-    let precision = parser.parse_literal_uint()?;
-    parser.expect_token(&Token::RParen)?;
-    Ok(precision)
 }
 
 /// True for `PROCTIME()`.

@@ -5,7 +5,7 @@
 
 mod calls;
 
-use sqlparser::ast::{Expr, Query, SetExpr, Statement, TableFactor, TableWithJoins};
+use sqlparser::ast::{CastKind, Expr, Query, SetExpr, Statement, TableFactor, TableWithJoins};
 use sqlparser::dialect::Dialect;
 use sqlparser::keywords::Keyword;
 use sqlparser::parser::{Parser, ParserError};
@@ -13,7 +13,9 @@ use sqlparser::tokenizer::{Location, Token, TokenWithSpan, Tokenizer, Whitespace
 use std::cell::Cell;
 
 use super::error::{Checked, Fault};
+use super::rewrite::call;
 use super::tokens::in_known_forms;
+use super::type_syntax::parse_type;
 use crate::limits::{SQL_NESTING_MAX, SQL_TEXT_BYTES_MAX, SQL_TOKENS_MAX};
 use calls::{special_call, special_predicate};
 
@@ -88,11 +90,19 @@ impl Dialect for FlinkDialect {
             return Some(Err(ParserError::RecursionLimitExceeded));
         };
         self.prefixes_left.set(left);
-        if !parser.peek_keyword(Keyword::TABLE) {
-            return special_call(parser);
+        let [first, next] = parser.peek_tokens();
+        let keyword = match &first {
+            Token::Word(word) => word.keyword,
+            _ => Keyword::NoKeyword,
+        };
+        match (keyword, next) {
+            (Keyword::TABLE, Token::Word(_)) => Some(table_argument(parser)),
+            (Keyword::TABLE, _) => None,
+            (Keyword::MAP, Token::LBracket) => Some(map_constructor(parser)),
+            (Keyword::CAST, Token::LParen) => Some(cast_expression(parser, CastKind::Cast)),
+            (Keyword::TRY_CAST, Token::LParen) => Some(cast_expression(parser, CastKind::TryCast)),
+            _ => special_call(parser),
         }
-        let [_, next] = parser.peek_tokens();
-        matches!(next, Token::Word(_)).then(|| table_argument(parser))
     }
 
     fn parse_infix(
@@ -120,6 +130,30 @@ fn table_argument(parser: &mut Parser) -> Result<Expr, ParserError> {
         *placeholder = name;
     }
     Ok(Expr::Subquery(query))
+}
+
+/// `MAP[key, value, …]`, as a call.
+fn map_constructor(parser: &mut Parser) -> Result<Expr, ParserError> {
+    let name = parser.parse_identifier()?;
+    parser.expect_token(&Token::LBracket)?;
+    let parts = parser.parse_comma_separated0(Parser::parse_expr, Token::RBracket)?;
+    if parts.is_empty() {
+        let message = "MAP[] has no types; write CAST(NULL AS MAP<…>) or name an entry";
+        return super::statement::refuse(parser, message);
+    }
+    parser.expect_token(&Token::RBracket)?;
+    Ok(call("MAP", parts, name.span))
+}
+
+/// `CAST(… AS type)`, with Flink's types.
+fn cast_expression(parser: &mut Parser, kind: CastKind) -> Result<Expr, ParserError> {
+    parser.next_token();
+    parser.expect_token(&Token::LParen)?;
+    let expr = Box::new(parser.parse_expr()?);
+    parser.expect_keyword(Keyword::AS)?;
+    let data_type = parse_type(parser)?;
+    parser.expect_token(&Token::RParen)?;
+    Ok(Expr::Cast { kind, expr, data_type, array: false, format: None })
 }
 
 fn select_all_from_t() -> Result<Box<Query>, ParserError> {

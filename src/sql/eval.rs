@@ -1,12 +1,13 @@
 //! Expressions at run time: DataFusion's physical expressions behind [`Expression`].
 //!
 //! Read: `logic` (AND, OR, COALESCE that evaluate only what is needed) · `call` (a function over
-//! columns) · `fold` (constants, substitution of columns) · `text` (for labels).
+//! columns) · `equal` (values of any type) · `fold` (constants, substitution of columns) · `text` (for labels).
 //!
 //! Nothing here allocates per row or per batch beyond the result arrays; an expression that asks
 //! for the time gets it as one more column of the batch.
 
 mod call;
+mod equal;
 mod fold;
 mod logic;
 mod text;
@@ -21,6 +22,7 @@ use std::fmt;
 use std::sync::Arc;
 
 pub(super) use call::{Call, Kernel};
+pub(super) use equal::{equal, range};
 pub(super) use fold::{columns_of, fold, is_infallible, remap, rewrite, substitute};
 pub(super) use logic::{Coalesce, Logic};
 pub(super) use text::sql_text;

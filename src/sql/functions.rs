@@ -1,12 +1,16 @@
 //! Flink's functions: a closed registry. A name that is not here does not resolve, whatever
 //! DataFusion has under it.
 //!
-//! Read: `registry` (how the planner sees a name) · `kernel` (access to arguments) · texts: `string`,
-//! `search`, `characters`, `like`, `regex`, `printf`, `encoding`, `hash`, `network` · numbers: `math`,
-//! `rounding`, `random` · times: `time`, with `calendar` and `java_format` · `json`, `maps` ·
-//! `conditional`, `classes` · `aggregate`.
+//! Read: `registry` (how the planner sees a name) · `kernel`, `lists` (access to arguments) · texts:
+//! `string`, `search`, `characters`, `like`, `regex`, `printf`, `encoding`, `hash`, `network` · numbers:
+//! `math`, `rounding`, `random` · times: `time`, with `calendar` and `java_format` · `json` · values with
+//! parts: `array`, `array_change`, `array_search`, `map`, `text_map`, `row` · `conditional`, `classes` ·
+//! `aggregate`.
 
 mod aggregate;
+mod array;
+mod array_change;
+mod array_search;
 mod calendar;
 mod characters;
 mod classes;
@@ -17,7 +21,8 @@ mod java_format;
 mod json;
 mod kernel;
 mod like;
-mod maps;
+mod lists;
+mod map;
 mod math;
 mod network;
 mod printf;
@@ -25,8 +30,10 @@ mod random;
 mod regex;
 mod registry;
 mod rounding;
+mod row;
 mod search;
 mod string;
+mod text_map;
 mod time;
 mod utf16;
 
@@ -68,6 +75,8 @@ pub(super) const JSON_FUNCTION: &str = "$JSON";
 
 /// Name of `(a, b) OVERLAPS (c, d)`.
 pub(super) const OVERLAPS_FUNCTION: &str = "$OVERLAPS";
+/// Name under which an element of an ARRAY or MAP is read; no user can write it.
+pub(super) const ITEM_FUNCTION: &str = "$ITEM";
 
 /// No bound on the number of arguments.
 const ANY: usize = usize::MAX;
@@ -85,9 +94,14 @@ fn scalars() -> impl Iterator<Item = &'static Scalar> {
         math::SCALARS,
         rounding::SCALARS,
         random::SCALARS,
-        maps::SCALARS,
+        text_map::SCALARS,
         conditional::SCALARS,
         classes::SCALARS,
+        array::SCALARS,
+        array_change::SCALARS,
+        array_search::SCALARS,
+        map::SCALARS,
+        row::SCALARS,
     ]
     .into_iter()
     .flatten()
@@ -99,9 +113,9 @@ fn find(name: &str) -> Option<&'static Scalar> {
     scalars().find(|scalar| scalar.name.eq_ignore_ascii_case(name))
 }
 
-/// True for a function of one row.
+/// True for a function of one row that a user can write.
 pub(super) fn is_scalar(name: &str) -> bool {
-    find(name).is_some()
+    !name.starts_with('$') && find(name).is_some()
 }
 
 /// True for COUNT, SUM and their like.

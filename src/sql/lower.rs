@@ -64,10 +64,18 @@ impl Lowered {
                 let label = format!("filter {}", sql_text(condition));
                 (NodeKind::Filter(compiled(condition, before)), label)
             }
-            StreamKind::Unnest(array, kept) => {
-                let element = schema.fields().last().expect("the element is the last column");
-                let label = format!("unnest {} AS {}", sql_text(array), element.name());
-                let spec = UnnestSpec { array: compiled(array, before), kept: kept.clone() };
+            StreamKind::Unnest(unnest) => {
+                let elements = &schema.fields()[unnest.kept.len()..];
+                let names: Vec<&str> = elements.iter().map(|field| field.name().as_str()).collect();
+                let outer = if unnest.outer { "outer " } else { "" };
+                let array = sql_text(&unnest.array);
+                let label = format!("unnest {outer}{array} AS {}", names.join(", "));
+                let spec = UnnestSpec {
+                    array: compiled(&unnest.array, before),
+                    kept: unnest.kept.clone(),
+                    ordinality: unnest.ordinality,
+                    outer: unnest.outer,
+                };
                 (NodeKind::Unnest(spec), label)
             }
             StreamKind::Union => (NodeKind::Union, "union".into()),

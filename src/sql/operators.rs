@@ -1,6 +1,6 @@
 //! Operators: the types Flink gives to arithmetic and comparison, and decimal arithmetic.
 
-use arrow::array::{Array, ArrayRef, AsArray, Decimal128Array};
+use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, Decimal128Array};
 use arrow::datatypes::{DataType, Decimal128Type, TimeUnit, i256};
 use datafusion_common::{Result as PlanResult, ScalarValue, exec_datafusion_err};
 use datafusion_expr::{ColumnarValue, Operator};
@@ -9,14 +9,14 @@ use std::sync::Arc;
 
 use super::bind::comparable_literal;
 use super::cast::cast;
-use super::eval::{Call, Physical, Typed};
+use super::eval::{Call, Physical, Typed, equal};
 use super::floats::{compare_floats, is_float};
 use super::functions::BindOptions;
 use super::integers::divide;
 use super::moments::compare_moments;
 use super::texts::compare_texts;
 use super::types::{
-    SqlType, as_decimal, bounded_decimal, common_type, is_integer, is_number, type_name,
+    SqlType, as_decimal, bounded_decimal, common_type, is_integer, is_nested, is_number, type_name,
 };
 
 /// `left operator right` for `+ - * / %`.
@@ -382,8 +382,8 @@ pub(super) fn compare(
             )
         })?;
     let common = if common == DataType::Null { DataType::Boolean } else { common };
-    if matches!(common, DataType::Struct(_) | DataType::Map(..) | DataType::List(_)) {
-        return Err(format!("{} cannot be compared", type_name(&common)));
+    if is_nested(&common) {
+        return compare_nested(operator, left, right, &common, options);
     }
     binary(operator, left, right, &common, DataType::Boolean, options)
 }
@@ -409,6 +409,43 @@ fn ordered_number(operator: Operator, left: &DataType, right: &DataType) -> Opti
         _ => false,
     };
     (ordered && one_text).then_some(DataType::Int64)
+}
+
+/// Values with parts are equal or not; they have no order.
+fn compare_nested(
+    operator: Operator,
+    left: Typed,
+    right: Typed,
+    common: &DataType,
+    options: &BindOptions,
+) -> Result<Typed, String> {
+    let (is_equality, nulls_decide) = match operator {
+        Operator::Eq => (true, false),
+        Operator::NotEq => (false, false),
+        Operator::IsNotDistinctFrom => (true, true),
+        Operator::IsDistinctFrom => (false, true),
+        _ => return Err(format!("{} {operator}: it has no order", type_name(common))),
+    };
+    let to = SqlType::plain(common.clone());
+    let left = cast(left, &to, false, options)?.expr;
+    let right = cast(right, &to, false, options)?.expr;
+    let kernel = move |arguments: &[ColumnarValue], rows: usize| {
+        let left = arguments[0].clone().into_array(rows)?;
+        let right = arguments[1].clone().into_array(rows)?;
+        let same = equal(&left, &right);
+        let one = |row: usize| {
+            let known = nulls_decide || (left.is_valid(row) && right.is_valid(row));
+            known.then(|| same(row, row) == is_equality)
+        };
+        Ok(Arc::new((0..rows).map(one).collect::<BooleanArray>()) as ArrayRef)
+    };
+    let written = match operator {
+        Operator::NotEq => "<>".to_string(),
+        other => other.to_string(),
+    };
+    let name = format!("{{}} {written} {{}}");
+    let call = Call::new(name, vec![left, right], DataType::Boolean, Arc::new(kernel));
+    Ok(Typed::new(Arc::new(call), DataType::Boolean))
 }
 
 /// `-operand`; the smallest integer is its own, as in Java.

@@ -163,12 +163,12 @@ fn needed_columns(
                 needed[input].extend(own);
                 needed[input].extend(columns_of(condition));
             }
-            StreamKind::Unnest(array, _) => {
+            StreamKind::Unnest(unnest) => {
                 let input = node.inputs[0];
-                let element = nodes[input].schema.fields().len();
-                needed[input].extend(own.iter().copied().filter(|&column| column != element));
-                needed[input].extend(columns_of(array));
-                needed[index].insert(element);
+                let first = nodes[input].schema.fields().len();
+                needed[input].extend(own.iter().copied().filter(|&column| column < first));
+                needed[input].extend(columns_of(&unnest.array));
+                needed[index].extend(first..node.schema.fields().len());
             }
             StreamKind::Union => {
                 let own = at_least_one(own);
@@ -221,15 +221,12 @@ fn prune(
                 *condition = remap(condition, &position);
                 of_input.clone()
             }
-            StreamKind::Unnest(array, carried) => {
-                *array = remap(array, &position);
-                let element = node.schema.fields().len() - 1;
+            StreamKind::Unnest(unnest) => {
+                unnest.array = remap(&unnest.array, &position);
+                let first = node.schema.fields().len() - unnest.elements;
                 let outputs: Vec<usize> = needed[index].iter().copied().collect();
-                *carried = outputs
-                    .iter()
-                    .filter(|&&old| old != element)
-                    .map(|&old| position(old))
-                    .collect();
+                unnest.kept =
+                    outputs.iter().filter(|&&old| old < first).map(|&old| position(old)).collect();
                 outputs
             }
             StreamKind::Window(spec) => {

@@ -2,15 +2,10 @@
 //!
 //! Out: a `LogicalPlan` whose structure and name resolution are used, and whose types are not.
 
-use arrow::datatypes::{DataType, Field, FieldRef, SchemaRef};
+use arrow::datatypes::{DataType, FieldRef, SchemaRef};
 use datafusion_common::config::ConfigOptions;
-use datafusion_common::{
-    DFSchema, DataFusionError, Result as PlanResult, ScalarValue, TableReference,
-};
-use datafusion_expr::expr::ScalarFunction;
-use datafusion_expr::planner::{
-    ContextProvider, ExprPlanner, PlannerResult, RelationPlanner, TypePlanner,
-};
+use datafusion_common::{DFSchema, DataFusionError, Result as PlanResult, TableReference};
+use datafusion_expr::planner::{ContextProvider, ExprPlanner, RelationPlanner, TypePlanner};
 use datafusion_expr::{
     AggregateUDF, Expr, HigherOrderUDF, LogicalPlan, ScalarUDF, TableSource, WindowUDF,
 };
@@ -23,10 +18,11 @@ use super::TableRole;
 use super::aliases::check_aliases;
 use super::catalog::Catalog;
 use super::error::Checked;
+use super::fields::{FieldPlaces, places_of_expression, places_of_query};
 use super::functions;
 use super::refuse::{check_expression, check_query};
 use super::relations::FlinkRelations;
-use super::rewrite::{recognise_unnest, rewrite_expression, rewrite_query};
+use super::rewrite::{expand_stars, recognise_unnest, rewrite_expression, rewrite_query};
 use super::types::SqlType;
 use super::words::planner_fault;
 
@@ -46,9 +42,14 @@ impl<'a> Planner<'a> {
             catalog,
             config: ConfigOptions::default(),
             relations: vec![Arc::new(FlinkRelations)],
-            expressions: vec![Arc::new(FlinkExpressions)],
+            expressions: Vec::new(),
             types: Arc::new(FlinkTypes),
         }
+    }
+
+    /// The planner of one query, whose fields of ROWs stand at `places`.
+    fn with_places(&self, places: FieldPlaces) -> Planner<'a> {
+        Planner { expressions: vec![Arc::new(places)], ..Planner::new(self.catalog) }
     }
 
     /// The plan of a query, after what is not supported has been refused.
@@ -59,15 +60,21 @@ impl<'a> Planner<'a> {
             let plan = self.plan_checked(part)?;
             Ok(plan.schema().fields().iter().map(|field| field.name().clone()).collect())
         })?;
+        expand_stars(&mut query, &|part| {
+            let plan = self.plan_checked(part)?;
+            Ok(plan.schema().field(0).data_type().clone())
+        })?;
         self.plan_checked(query)
     }
 
     fn plan_checked(&self, mut query: Box<ast::Query>) -> Checked<LogicalPlan> {
+        let places = places_of_query(&mut query)?;
         rewrite_query(&mut query)?;
         // As an expression, because planning a statement would compile DataFusion's planner of
         // every statement there is into this crate: a tenth of it.
         let whole = ast::Expr::Exists { subquery: query, negated: false };
-        let planned = SqlToRel::new_with_options(self, parser_options())
+        let planner = self.with_places(places);
+        let planned = SqlToRel::new_with_options(&planner, parser_options())
             .sql_to_expr(whole, &DFSchema::empty(), &mut PlannerContext::new())
             .map_err(planner_fault)?;
         match planned {
@@ -83,8 +90,10 @@ impl<'a> Planner<'a> {
         schema: &DFSchema,
     ) -> Checked<Expr> {
         check_expression(&mut expression)?;
+        let places = places_of_expression(&mut expression)?;
         rewrite_expression(&mut expression)?;
-        SqlToRel::new_with_options(self, parser_options())
+        let planner = self.with_places(places);
+        SqlToRel::new_with_options(&planner, parser_options())
             .sql_to_expr(expression, schema, &mut PlannerContext::new())
             .map_err(planner_fault)
     }
@@ -207,27 +216,5 @@ impl TypePlanner for FlinkTypes {
     fn plan_type_field(&self, given: &ast::DataType) -> PlanResult<Option<FieldRef>> {
         let sql_type = SqlType::of_ast(given).map_err(DataFusionError::Plan)?;
         Ok(Some(Arc::new(sql_type.to_field())))
-    }
-}
-
-/// `column.field` of a ROW.
-#[derive(Debug)]
-struct FlinkExpressions;
-
-impl ExprPlanner for FlinkExpressions {
-    fn plan_compound_identifier(
-        &self,
-        field: &Field,
-        qualifier: Option<&TableReference>,
-        nested: &[String],
-    ) -> PlanResult<PlannerResult<Vec<Expr>>> {
-        let column = Expr::Column(datafusion_common::Column::new(qualifier.cloned(), field.name()));
-        let function =
-            functions::scalar_udf(functions::FIELD_FUNCTION).expect("field access is registered");
-        let names = nested.iter().map(|name| Expr::Literal(ScalarValue::from(name.as_str()), None));
-        let arguments = std::iter::once(column).chain(names).collect();
-        Ok(PlannerResult::Planned(Expr::ScalarFunction(ScalarFunction::new_udf(
-            function, arguments,
-        ))))
     }
 }

@@ -6,8 +6,9 @@
 
 use sqlparser::ast::{
     Distinct, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, GroupByExpr, Join,
-    JoinConstraint, JoinOperator, Query, Select, SelectFlavor, SelectItem, SetExpr, SetOperator,
-    SetQuantifier, Spanned, TableFactor, UnaryOperator, Value, WildcardAdditionalOptions,
+    JoinConstraint, JoinOperator, Query, Select, SelectFlavor, SelectItem,
+    SelectItemQualifiedWildcardKind, SetExpr, SetOperator, SetQuantifier, Spanned, TableFactor,
+    UnaryOperator, Value, WildcardAdditionalOptions,
 };
 use sqlparser::tokenizer::{Location, Span};
 
@@ -240,6 +241,9 @@ fn check_select(select: &Select) -> Checked<()> {
 fn check_item(item: &SelectItem) -> Checked<()> {
     match item {
         SelectItem::UnnamedExpr(_) | SelectItem::ExprWithAlias { .. } => Ok(()),
+        SelectItem::QualifiedWildcard(SelectItemQualifiedWildcardKind::Expr(expr), _) => {
+            unless(true, expr.span(), "`*` behind an expression")
+        }
         SelectItem::QualifiedWildcard(_, options) | SelectItem::Wildcard(options) => {
             let WildcardAdditionalOptions {
                 wildcard_token: _,
@@ -279,12 +283,18 @@ fn check_from(select: &Select) -> Checked<()> {
 
 fn check_join(join: &Join) -> Checked<()> {
     let span = join.relation.span();
+    let of_unnest = matches!(join.relation, TableFactor::UNNEST { .. }) && !join.global;
     let name = match &join.join_operator {
-        JoinOperator::CrossJoin(JoinConstraint::None)
-            if matches!(join.relation, TableFactor::UNNEST { .. }) && !join.global =>
+        JoinOperator::Left(JoinConstraint::On(condition))
+        | JoinOperator::LeftOuter(JoinConstraint::On(condition))
+            if of_unnest =>
         {
-            return Ok(());
+            let always =
+                matches!(condition, Expr::Value(value) if value.value == Value::Boolean(true));
+            let message = "LEFT JOIN UNNEST takes no condition but ON TRUE";
+            return if always { Ok(()) } else { refuse(condition.span(), message) };
         }
+        JoinOperator::CrossJoin(JoinConstraint::None) if of_unnest => return Ok(()),
         JoinOperator::CrossJoin(_) => "CROSS JOIN (but with UNNEST)",
         JoinOperator::Join(_) | JoinOperator::Inner(_) => "JOIN",
         JoinOperator::Left(_) | JoinOperator::LeftOuter(_) => "LEFT JOIN",
@@ -358,16 +368,9 @@ fn check_table_factor(factor: &TableFactor) -> Checked<()> {
             unless(sample.is_some(), span, "TABLESAMPLE")
         }
         TableFactor::TableFunction { .. } => Ok(()),
-        TableFactor::UNNEST {
-            array_exprs,
-            with_offset,
-            with_offset_alias,
-            with_ordinality,
-            ..
-        } => {
+        TableFactor::UNNEST { array_exprs, with_offset, with_offset_alias, .. } => {
             unless(array_exprs.len() != 1, span, "UNNEST of several arrays")?;
-            let ordinal = *with_offset || with_offset_alias.is_some() || *with_ordinality;
-            unless(ordinal, span, "UNNEST WITH ORDINALITY")
+            unless(*with_offset || with_offset_alias.is_some(), span, "UNNEST WITH OFFSET")
         }
         TableFactor::Function { .. } => unless(true, span, "LATERAL TABLE"),
         TableFactor::NestedJoin { .. } => unless(true, span, "a join in parentheses"),

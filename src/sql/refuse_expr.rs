@@ -1,7 +1,8 @@
 //! Expressions that are not supported, by name and place; see `refuse`.
 
 use sqlparser::ast::{
-    Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, Spanned, UnaryOperator,
+    AccessExpr, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, Spanned,
+    Subscript, UnaryOperator,
 };
 
 use super::error::Checked;
@@ -39,7 +40,7 @@ pub(super) fn check_expr(expr: &Expr) -> Checked<()> {
         | Expr::TypedString(_)
         | Expr::Case { .. }
         | Expr::Interval(_)
-        | Expr::Array(_)
+        | Expr::Tuple(_)
         | Expr::BinaryOp { .. }
         | Expr::Like { any: false, .. }
         | Expr::SimilarTo { .. } => Ok(()),
@@ -47,11 +48,26 @@ pub(super) fn check_expr(expr: &Expr) -> Checked<()> {
             op: UnaryOperator::Plus | UnaryOperator::Minus | UnaryOperator::Not,
             ..
         } => Ok(()),
+        Expr::Array(array) if array.elem.is_empty() => {
+            refuse(span, "ARRAY[] has no type; write CAST(NULL AS ARRAY<…>) or name an element")
+        }
+        Expr::Array(_) => Ok(()),
         Expr::Function(function) => check_function(function),
         Expr::Subquery(_) => unless(true, span, "a subquery as a value"),
         Expr::InSubquery { .. } => unless(true, span, "IN (SELECT …)"),
         Expr::Exists { .. } => unless(true, span, "EXISTS"),
-        Expr::CompoundFieldAccess { .. } => unless(true, span, "access to an element by [ ]"),
+        Expr::CompoundFieldAccess { access_chain, .. } => {
+            access_chain.iter().try_for_each(|access| match access {
+                AccessExpr::Dot(Expr::Identifier(_))
+                | AccessExpr::Subscript(Subscript::Index { .. }) => Ok(()),
+                AccessExpr::Subscript(Subscript::Slice { .. }) => {
+                    refuse(span, "a slice [a:b] is not supported; use ARRAY_SLICE")
+                }
+                AccessExpr::Dot(other) => {
+                    refuse(other.span(), "behind a point stands the name of a field")
+                }
+            })
+        }
         Expr::ILike { .. } => unless(true, span, "ILIKE"),
         Expr::AtTimeZone { .. } => unless(true, span, "AT TIME ZONE"),
         _ => unless(true, span, "this expression"),

@@ -1,4 +1,8 @@
 //! Relations that are Flink's own: window table functions and UNNEST, as nodes of the logical plan.
+//!
+//! Read: here, window functions · `unnest`.
+
+mod unnest;
 
 use arrow::datatypes::{DataType, Field, TimeUnit};
 use datafusion_common::{
@@ -9,7 +13,7 @@ use datafusion_expr::logical_plan::{Extension, UserDefinedLogicalNodeCore};
 use datafusion_expr::planner::{
     PlannedRelation, RelationPlanner, RelationPlannerContext, RelationPlanning,
 };
-use datafusion_expr::{Expr, ExprSchemable, LogicalPlan, LogicalPlanBuilder};
+use datafusion_expr::{Expr, LogicalPlan, LogicalPlanBuilder};
 use sqlparser::ast::{self, Spanned, TableAlias, TableFactor};
 use sqlparser::tokenizer::{Location, Span};
 use std::cmp::Ordering;
@@ -21,6 +25,10 @@ use std::sync::Arc;
 use super::interval::{IntervalLength, interval_length};
 use super::refuse::window_arguments;
 use super::types::type_name;
+use unnest::unnest_table;
+
+pub(super) use unnest::element_columns;
+
 use crate::operator::WindowKind;
 
 /// Names of the columns a window function appends.
@@ -60,11 +68,13 @@ impl WindowTable {
     }
 }
 
-/// `UNNEST(array)`, whose array may come from the relation it is joined with.
+/// `UNNEST(array)`, whose array or map may come from the relation it is joined with.
 #[derive(Clone, Debug)]
 pub(super) struct UnnestTable {
-    /// The array, over columns of the other side of the join.
+    /// The array or map, over columns of the other side of the join.
     pub(super) array: Expr,
+    /// The place of the element is the last column.
+    pub(super) ordinality: bool,
     schema: DFSchemaRef,
     identity: Identity,
 }
@@ -200,8 +210,8 @@ impl RelationPlanner for FlinkRelations {
             TableFactor::TableFunction { expr: ast::Expr::Function(function), alias } => {
                 aliased(window_table(function, context)?, alias.as_ref())?
             }
-            TableFactor::UNNEST { array_exprs, alias, .. } => {
-                unnest_table(&array_exprs[0], alias.as_ref(), context)?
+            TableFactor::UNNEST { array_exprs, alias, with_ordinality, .. } => {
+                unnest_table(&array_exprs[0], alias.as_ref(), *with_ordinality, context)?
             }
             _ => return Ok(RelationPlanning::Original(Box::new(relation))),
         };
@@ -394,36 +404,4 @@ fn window_schema(
         all.push((qualifier.clone(), Arc::new(Field::new(column, data_type, false))));
     }
     Ok(Arc::new(DFSchema::new_with_metadata(all, HashMap::new())?))
-}
-
-fn unnest_table(
-    array: &ast::Expr,
-    alias: Option<&TableAlias>,
-    context: &mut dyn RelationPlannerContext,
-) -> PlanResult<LogicalPlan> {
-    let span = array.span();
-    let array = context.sql_expr_to_logical_expr(array.clone(), &DFSchema::empty())?;
-    let element = match array.get_type(&DFSchema::empty())? {
-        DataType::List(field) => field.data_type().clone(),
-        DataType::Null => DataType::Null,
-        other => {
-            return Err(error(span, format!("UNNEST takes an ARRAY, not {}", type_name(&other))));
-        }
-    };
-    let name = match alias.map(|alias| &alias.columns[..]) {
-        Some([column]) => column.name.value.clone(),
-        Some([]) | None => "EXPR$0".to_string(),
-        Some([_, second, ..]) => {
-            return Err(error(second.name.span, "UNNEST gives one column; name one: AS t(x)"));
-        }
-    };
-    let qualifier = Some(TableReference::bare("UNNEST"));
-    let fields = vec![(qualifier, Arc::new(Field::new(name, element, true)))];
-    let schema = Arc::new(DFSchema::new_with_metadata(fields, HashMap::new())?);
-    let node = UnnestTable { array, schema, identity: Identity::default() };
-    let plan = LogicalPlan::Extension(Extension { node: Arc::new(node) });
-    match alias {
-        None => Ok(plan),
-        Some(alias) => LogicalPlanBuilder::from(plan).alias(alias.name.value.clone())?.build(),
-    }
 }

@@ -3,6 +3,14 @@
 //! Special syntax becomes function calls (EXTRACT, FLOOR … TO, POSITION, SUBSTRING, `ARRAY[…]`),
 //! COUNT(*) becomes COUNT(1), literals get Flink's types (`literals`), intervals become milliseconds or months, and
 //! unnamed columns get Flink's names `EXPR$0`, `EXPR$1`, ….
+//!
+//! Read: here · `access` (elements and fields) · `star` (`row.*`).
+
+mod access;
+mod star;
+
+pub(super) use access::field_of;
+pub(super) use star::expand_stars;
 
 use sqlparser::ast::{
     CastKind, CeilFloorKind, DataType, DateTimeField, Expr, Function, FunctionArg, FunctionArgExpr,
@@ -172,6 +180,10 @@ fn rewritten(expr: &mut Expr) -> Checked<Option<Expr>> {
             call(name, arguments, span)
         }
         Expr::Array(array) => call("ARRAY", std::mem::take(&mut array.elem), span),
+        Expr::Tuple(parts) => call("ROW", std::mem::take(parts), span),
+        Expr::CompoundFieldAccess { root, access_chain } => {
+            access::access(taken_from(root), std::mem::take(access_chain), span)?
+        }
         _ => return Ok(None),
     }))
 }
@@ -197,7 +209,7 @@ fn rounding(
     Ok(Some(call(name, arguments, span)))
 }
 
-/// A plain call.
+/// A call of `name`.
 pub(super) fn call(name: &str, arguments: Vec<Expr>, span: Span) -> Expr {
     let args = arguments
         .into_iter()

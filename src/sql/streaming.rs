@@ -9,7 +9,7 @@
 
 use arrow::datatypes::{DataType, Field, Schema, TimeUnit};
 use datafusion_expr::logical_plan::{Filter, Join, Projection, TableScan, Union};
-use datafusion_expr::{Expr, LogicalPlan};
+use datafusion_expr::{Expr, JoinType, LogicalPlan};
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -23,7 +23,7 @@ use super::functions::BindOptions;
 use super::relation::{
     Origin, PendingWindow, Relation, RelationColumn, TimeAttribute, materialized, refuse_window,
 };
-use super::relations::{UnnestTable, WindowTable};
+use super::relations::{UnnestTable, WindowTable, element_columns};
 use super::types::{SqlType, common_type, type_name};
 use crate::limits::SQL_OPERATORS_MAX;
 use crate::operator::{TimeDomain, WindowAggregateSpec, WindowSpec};
@@ -50,14 +50,29 @@ pub(super) enum StreamKind {
     Project(Vec<Physical>),
     /// Rows for which it is true.
     Filter(Physical),
-    /// The array; which input columns are kept. The element comes last.
-    Unnest(Physical, Vec<usize>),
+    /// Elements of an array or map.
+    Unnest(UnnestNode),
     /// All rows of all inputs.
     Union,
     /// Grouping by window and keys.
     Window(WindowAggregateSpec),
     /// Into a table.
     Sink(String),
+}
+
+/// One row per element: kept columns of the input, then those of the element.
+#[derive(Clone, Debug)]
+pub(super) struct UnnestNode {
+    /// The array or map.
+    pub(super) array: Physical,
+    /// Input columns that are kept.
+    pub(super) kept: Vec<usize>,
+    /// Columns of an element, its place among them.
+    pub(super) elements: usize,
+    /// The last column is the element's place.
+    pub(super) ordinality: bool,
+    /// A row without elements is kept, with NULLs.
+    pub(super) outer: bool,
 }
 
 /// Builds the streaming plan of a job, statement by statement.
@@ -288,37 +303,46 @@ impl<'a> StreamBuilder<'a> {
             .map_err(Fault::anywhere)
     }
 
-    /// `t CROSS JOIN UNNEST(array)`.
+    /// `t CROSS JOIN UNNEST(array)`, and `t LEFT JOIN UNNEST(array) ON TRUE`.
     fn unnest_join(&mut self, join: &Join, path: &str) -> Checked<Relation> {
         let unnest = find_unnest(&join.right)
             .ok_or_else(|| Fault::anywhere("a join of tables is not supported"))?;
         let input = self.convert(&join.left, &format!("{path}/unnest"))?;
-        refuse_window(&input)?;
         let array =
             self.with_binder(&input, join.left.schema(), |binder| binder.bind(&unnest.array))?;
-        let element = match &array.data_type {
-            DataType::List(element) if !matches!(element.data_type(), DataType::Struct(_)) => {
-                element.data_type().clone()
-            }
-            other => {
-                let message = format!("UNNEST of {} is not supported", type_name(other));
-                return Err(Fault { location: location_of(&unnest.array), message });
-            }
-        };
-        let name = join.right.schema().field(0).name();
+        let names = join.right.schema().fields();
+        let elements = element_columns(&array.data_type, unnest.ordinality)
+            .filter(|elements| elements.len() == names.len())
+            .ok_or_else(|| {
+                let message = format!("UNNEST of {} is not supported", type_name(&array.data_type));
+                Fault { location: location_of(&unnest.array), message }
+            })?;
         let mut fields: Vec<Field> = self.nodes[input.node]
             .schema
             .fields()
             .iter()
             .map(|field| field.as_ref().clone())
             .collect();
-        fields.push(Field::new(name, element.clone(), true));
-        let origin = Origin::Field(fields.len() - 1);
-        let kind = StreamKind::Unnest(array.expr, (0..fields.len() - 1).collect());
-        let node = self.push(path, kind, vec![input.node], Schema::new(fields));
+        let kept = (0..fields.len()).collect();
         let mut columns = input.columns;
-        columns.push(RelationColumn { data_type: element, origin, time: TimeAttribute::Plain });
-        Ok(Relation { node, columns, window: None })
+        for (name, (_, data_type)) in names.iter().zip(&elements) {
+            columns.push(RelationColumn {
+                data_type: data_type.clone(),
+                origin: Origin::Field(fields.len()),
+                time: TimeAttribute::Plain,
+            });
+            fields.push(Field::new(name.name(), data_type.clone(), true));
+        }
+        let node = UnnestNode {
+            array: array.expr,
+            kept,
+            elements: elements.len(),
+            ordinality: unnest.ordinality,
+            outer: join.join_type == JoinType::Left,
+        };
+        let kind = StreamKind::Unnest(node);
+        let node = self.push(path, kind, vec![input.node], Schema::new(fields));
+        Ok(Relation { node, columns, window: input.window })
     }
 
     fn window_table(&mut self, window: &WindowTable, path: &str) -> Checked<Relation> {

@@ -5,6 +5,7 @@ mod expressions;
 mod golden;
 mod graphs;
 mod limits;
+mod nested;
 mod refusals;
 mod refused_queries;
 mod refused_tables;

@@ -1,9 +1,19 @@
 //! Column types: Flink's names, Arrow's forms, and which of them convert without being asked.
+//!
+//! Read: here, types of one value · `nested`, types with parts.
 
-use arrow::datatypes::{DataType, Field, Fields, TimeUnit};
+mod nested;
+
+use arrow::datatypes::{DataType, Field, TimeUnit};
 use sqlparser::ast::{self, BinaryLength, CharacterLength, ExactNumberInfo, TimezoneInfo};
 use std::collections::HashMap;
 use std::sync::Arc;
+
+pub(super) use nested::{
+    class_of, is_multiset, is_nested, list_of, map_of, map_parts, row_of, structured_of,
+    without_bounds,
+};
+use nested::{common_nested, nested_converts, nested_name};
 
 /// Key of the field metadata that carries a type's bound into a cast.
 pub(super) const BOUND_KEY: &str = "pelton.bound";
@@ -142,13 +152,31 @@ impl SqlType {
                 return timestamp(precision.unwrap_or(6), None);
             }
             Ast::Array(ast::ArrayElemTypeDef::AngleBracket(element)) => {
-                list_of(SqlType::of_ast(element)?.data_type)
+                nested::declared_list(&SqlType::of_ast(element)?)
             }
+            Ast::Map(key, value) => {
+                nested::declared_map(&SqlType::of_ast(key)?, &SqlType::of_ast(value)?)
+            }
+            Ast::Struct(fields, _) => nested::declared_row(&row_fields(fields)?),
+            // MULTISET, as the type parser writes it down.
+            Ast::LowCardinality(element) => nested::declared_multiset(&SqlType::of_ast(element)?),
             Ast::Custom(name, arguments) => return custom(&name.to_string(), arguments),
             _ => return Err(unknown_type(&given.to_string())),
         };
         Ok(SqlType::plain(plain))
     }
+}
+
+fn row_fields(fields: &[ast::StructField]) -> Result<Vec<(String, SqlType)>, String> {
+    let mut found: Vec<(String, SqlType)> = Vec::with_capacity(fields.len());
+    for field in fields {
+        let name = field.field_name.as_ref().map_or("", |name| name.value.as_str());
+        if found.iter().any(|(other, _)| other == name) {
+            return Err(format!("the ROW has two fields `{name}`"));
+        }
+        found.push((name.to_string(), SqlType::of_ast(&field.field_type)?));
+    }
+    Ok(found)
 }
 
 /// Types sqlparser knows nothing of.
@@ -165,7 +193,7 @@ fn custom(name: &str, arguments: &[String]) -> Result<SqlType, String> {
 }
 
 fn unknown_type(given: &str) -> String {
-    const NAMES: [&str; 18] = [
+    const NAMES: [&str; 20] = [
         "BOOLEAN",
         "TINYINT",
         "SMALLINT",
@@ -183,6 +211,8 @@ fn unknown_type(given: &str) -> String {
         "TIMESTAMP",
         "TIMESTAMP_LTZ",
         "ARRAY",
+        "MAP",
+        "MULTISET",
         "ROW",
     ];
     let hint = super::error::did_you_mean(given, NAMES);
@@ -251,25 +281,6 @@ fn padded_length(name: &str, count: usize) -> Result<usize, String> {
     }
 }
 
-/// `ARRAY<element>`.
-pub(super) fn list_of(element: DataType) -> DataType {
-    DataType::List(Arc::new(Field::new_list_field(element, true)))
-}
-
-/// `ROW<…>`.
-pub(super) fn row_of(fields: Vec<(String, DataType)>) -> DataType {
-    DataType::Struct(
-        fields.into_iter().map(|(name, kind)| Field::new(name, kind, true)).collect::<Fields>(),
-    )
-}
-
-/// `MAP<key, value>`.
-pub(super) fn map_of(key: DataType, value: DataType) -> DataType {
-    let entries =
-        Fields::from(vec![Field::new("key", key, false), Field::new("value", value, true)]);
-    DataType::Map(Arc::new(Field::new("entries", DataType::Struct(entries), false)), false)
-}
-
 /// Flink's name of a type.
 pub(super) fn type_name(data_type: &DataType) -> String {
     match data_type {
@@ -291,21 +302,7 @@ pub(super) fn type_name(data_type: &DataType) -> String {
             format!("{name}({})", precision_of(*unit))
         }
         DataType::Interval(_) | DataType::Duration(_) => "INTERVAL".into(),
-        DataType::List(element) => format!("ARRAY<{}>", type_name(element.data_type())),
-        DataType::Struct(fields) => {
-            let fields: Vec<String> = fields
-                .iter()
-                .map(|field| format!("{} {}", field.name(), type_name(field.data_type())))
-                .collect();
-            format!("ROW<{}>", fields.join(", "))
-        }
-        DataType::Map(entries, _) => match entries.data_type() {
-            DataType::Struct(fields) if fields.len() == 2 => {
-                let part = |index: usize| type_name(fields[index].data_type());
-                format!("MAP<{}, {}>", part(0), part(1))
-            }
-            _ => "MAP".into(),
-        },
+        nested if is_nested(nested) => nested_name(nested),
         other => other.to_string(),
     }
 }
@@ -360,9 +357,7 @@ pub(super) fn common_type(left: &DataType, right: &DataType) -> Option<DataType>
         (Timestamp(a, zone_a), Timestamp(b, zone_b)) if zone_a == zone_b => {
             Some(Timestamp(*a.max(b), zone_a.clone()))
         }
-        (DataType::List(a), DataType::List(b)) => {
-            common_type(a.data_type(), b.data_type()).map(list_of)
-        }
+        _ if is_nested(left) || is_nested(right) => common_nested(left, right),
         _ => {
             let (precision_a, scale_a) = as_decimal(left)?;
             let (precision_b, scale_b) = as_decimal(right)?;
@@ -398,10 +393,7 @@ pub(super) fn converts_implicitly(from: &DataType, to: &DataType) -> bool {
         (_, Decimal128(..)) => as_decimal(from).is_some(),
         _ if is_integer(from) && is_integer(to) => from.primitive_width() <= to.primitive_width(),
         (Timestamp(..) | Date32, Timestamp(..)) => true,
-        (DataType::List(from), DataType::List(to)) => {
-            converts_implicitly(from.data_type(), to.data_type())
-        }
-        _ => false,
+        _ => nested_converts(from, to),
     }
 }
 

@@ -5,8 +5,8 @@
 //! is, and compile once more for each type of visitor.
 
 use sqlparser::ast::{
-    Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, GroupByExpr, Query, Select,
-    SelectItem, SetExpr, TableFactor,
+    AccessExpr, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, GroupByExpr,
+    Query, Select, SelectItem, SetExpr, Subscript, TableFactor,
 };
 
 use super::error::Checked;
@@ -165,6 +165,21 @@ fn walk_operands(expr: &mut Expr, visitor: &mut dyn Visitor) -> Checked<()> {
         }
         Expr::Interval(interval) => walk_expr(&mut interval.value, visitor),
         Expr::Array(array) => walk_all(&mut array.elem, visitor),
+        Expr::Tuple(parts) => walk_all(parts, visitor),
+        Expr::CompoundFieldAccess { root, access_chain } => {
+            // `t.a[1]`: what is before the bracket is a name, of which `t` is no column.
+            let part_of_name = matches!(root.as_ref(), Expr::Identifier(_))
+                && matches!(access_chain.first(), Some(AccessExpr::Dot(_)));
+            if !part_of_name {
+                walk_expr(root, visitor)?;
+            }
+            for access in access_chain {
+                if let AccessExpr::Subscript(Subscript::Index { index }) = access {
+                    walk_expr(index, visitor)?;
+                }
+            }
+            Ok(())
+        }
         Expr::Function(function) => walk_function(function, visitor),
         Expr::Subquery(query) => walk_query(query, visitor),
         _ => Ok(()),

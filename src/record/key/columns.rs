@@ -111,6 +111,8 @@ enum Values<'a> {
     F32(&'a [f32]),
     F64(&'a [f64]),
     Bytes(&'a [i32], &'a [u8]),
+    Row(Vec<Reader<'a>>),
+    List(&'a [i32], Box<Reader<'a>>),
 }
 
 impl<'a> Reader<'a> {
@@ -172,6 +174,13 @@ impl<'a> Values<'a> {
                 Microsecond => column.as_primitive::<TimestampMicrosecondType>().values(),
                 Nanosecond => column.as_primitive::<TimestampNanosecondType>().values(),
             }),
+            DataType::Struct(_) => {
+                Values::Row(column.as_struct().columns().iter().map(Reader::new).collect())
+            }
+            DataType::List(_) => {
+                let list = column.as_list::<i32>();
+                Values::List(list.value_offsets(), Box::new(Reader::new(list.values())))
+            }
             other => unreachable!("`KeyEncoder::new` refuses {other}"),
         }
     }
@@ -193,6 +202,12 @@ impl<'a> Values<'a> {
             }
             Values::Bytes(offsets, data) => {
                 push_string(&data[index(offsets[row])..index(offsets[row + 1])], bytes);
+            }
+            Values::Row(fields) => fields.iter().for_each(|field| field.append(row, bytes)),
+            Values::List(offsets, items) => {
+                let (first, last) = (index(offsets[row]), index(offsets[row + 1]));
+                bytes.extend_from_slice(&offset(last - first).to_le_bytes());
+                (first..last).for_each(|item| items.append(item, bytes));
             }
         }
     }

@@ -52,6 +52,8 @@ enum Values {
     Boolean(BooleanBufferBuilder),
     Fixed { width: usize, bytes: MutableBuffer },
     Bytes { offsets: Vec<i32>, bytes: Vec<u8>, utf8: bool },
+    Row(Vec<Column>),
+    List { offsets: Vec<i32>, items: Box<Column> },
 }
 
 impl Column {
@@ -61,6 +63,13 @@ impl Column {
             DataType::Utf8 | DataType::Binary => {
                 let utf8 = *data_type == DataType::Utf8;
                 Values::Bytes { offsets: vec![0], bytes: Vec::new(), utf8 }
+            }
+            DataType::Struct(fields) => Values::Row(
+                fields.iter().map(|field| Column::new(field.data_type(), rows)).collect(),
+            ),
+            DataType::List(item) => {
+                let items = Box::new(Column::new(item.data_type(), rows));
+                Values::List { offsets: vec![0], items }
             }
             fixed => {
                 let width = fixed.primitive_width().expect("the other key types are primitive");
@@ -80,7 +89,17 @@ impl Column {
         }
         let valid = lead & NULL_BIT == 0;
         self.valid.append(valid);
-        if valid { self.values.append(key) } else { self.values.append_null() }
+        if valid {
+            return self.values.append(key);
+        }
+        self.values.append_null();
+        Ok(())
+    }
+
+    /// Appends NULL, where the row around it is.
+    fn append_null(&mut self) {
+        self.valid.append(false);
+        self.values.append_null();
     }
 
     fn finish(mut self) -> Result<ArrayRef, CorruptKey> {
@@ -93,6 +112,14 @@ impl Column {
             Values::Bytes { offsets, bytes, .. } => {
                 builder.add_buffer(Buffer::from_vec(offsets)).add_buffer(Buffer::from_vec(bytes))
             }
+            Values::Row(fields) => {
+                let fields = fields.into_iter().map(Column::finish);
+                let fields = fields.map(|field| field.map(|field| field.to_data()));
+                builder.child_data(fields.collect::<Result<_, _>>()?)
+            }
+            Values::List { offsets, items } => builder
+                .add_buffer(Buffer::from_vec(offsets))
+                .add_child_data(items.finish()?.to_data()),
         };
         // Arrow checks what is checked above and, for decimals and times, nothing more.
         let data =
@@ -120,19 +147,32 @@ impl Values {
                 bytes.extend_from_slice(value);
                 offsets.push(i32::try_from(bytes.len()).map_err(|_| "more than 2 GiB of text")?);
             }
+            Values::Row(fields) => {
+                for field in fields {
+                    field.append(key)?;
+                }
+            }
+            Values::List { offsets, items } => {
+                // Each element takes a byte at least: the key's length bounds the loop.
+                for _ in 0..u32::from_le_bytes(take(key)?) {
+                    items.append(key)?;
+                }
+                let end = i32::try_from(items.valid.len());
+                offsets.push(end.map_err(|_| "more than 2 G elements")?);
+            }
         }
         Ok(())
     }
 
-    fn append_null(&mut self) -> Result<(), &'static str> {
+    fn append_null(&mut self) {
         match self {
             Values::Boolean(bits) => bits.append(false),
             Values::Fixed { width, bytes } => bytes.extend_zeros(*width),
-            Values::Bytes { offsets, .. } => {
+            Values::Bytes { offsets, .. } | Values::List { offsets, .. } => {
                 offsets.push(*offsets.last().expect("offsets begin with 0"));
             }
+            Values::Row(fields) => fields.iter_mut().for_each(Column::append_null),
         }
-        Ok(())
     }
 }
 

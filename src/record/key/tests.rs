@@ -4,9 +4,12 @@
 use super::*;
 use arrow::array::{
     Array, ArrayRef, BinaryArray, BooleanArray, Decimal128Array, Float32Array, Float64Array,
-    Int8Array, Int16Array, Int32Array, Int64Array, StringArray, new_null_array,
+    Int8Array, Int16Array, Int32Array, Int64Array, ListBuilder, StringArray, StringBuilder,
+    StructArray, new_null_array,
 };
+use arrow::buffer::NullBuffer;
 use arrow::compute::{cast, concat, take};
+use arrow::datatypes::Field;
 use arrow::datatypes::TimeUnit::{Microsecond, Millisecond, Nanosecond, Second};
 use std::sync::Arc;
 
@@ -219,11 +222,72 @@ fn an_error_names_the_key() {
     assert_eq!(error.to_string(), "key 1: a STRING that is not UTF-8");
 }
 
+/// Rows `{a: 1, b: ["x", NULL]}`, `{a: NULL, b: NULL}`, NULL, `{a: 2, b: []}`.
+fn nested_column() -> ArrayRef {
+    let mut lists = ListBuilder::new(StringBuilder::new());
+    lists.values().append_value("x");
+    lists.values().append_null();
+    lists.append(true);
+    lists.append(false);
+    lists.append(false);
+    lists.append(true);
+    let lists: ArrayRef = Arc::new(lists.finish());
+    let numbers: ArrayRef = Arc::new(Int32Array::from(vec![Some(1), None, None, Some(2)]));
+    let fields = vec![
+        Field::new("a", DataType::Int32, true),
+        Field::new("b", lists.data_type().clone(), true),
+    ];
+    let valid = NullBuffer::from(vec![true, true, false, true]);
+    Arc::new(StructArray::new(fields.into(), vec![numbers, lists], Some(valid)))
+}
+
+#[test]
+fn rows_and_arrays_are_their_parts_in_order() {
+    let column = nested_column();
+    let keys = encode(&[Arc::clone(&column)], 4);
+    let expected: [&[u8]; 4] = [
+        &[20, 4, 1, 0, 0, 0, 21, 2, 0, 0, 0, 9, 1, 0, 0, 0, b'x', 0x89],
+        &[20, 0x84, 0x95],
+        &[0x94],
+        &[20, 4, 2, 0, 0, 0, 21, 0, 0, 0, 0],
+    ];
+    assert_eq!(keys.iter().collect::<Vec<_>>(), expected);
+    let encoder = encoder_of(&[Arc::clone(&column)]);
+    let decoded = encoder.decode(keys.iter()).unwrap();
+    assert_eq!(decoded, [Arc::clone(&column)]);
+    for row in 0..4 {
+        let alone = encode(&[column.slice(row, 1)], 1);
+        assert_eq!(alone.bytes, expected[row], "row {row}");
+        for cut in 0..expected[row].len() {
+            assert!(encoder.decode([&expected[row][..cut]].into_iter()).is_err(), "{row} {cut}");
+        }
+        for at in 0..expected[row].len() {
+            for bit in 0..8 {
+                let mut damaged = expected[row].to_vec();
+                damaged[at] ^= 1 << bit;
+                // Another key or an error, whatever count or length it claims.
+                let _ = encoder.decode([damaged.as_slice()].into_iter());
+            }
+        }
+    }
+}
+
 #[test]
 fn other_types_are_refused_by_name() {
-    let list = DataType::new_list(DataType::Int64, true);
-    let error = KeyEncoder::new(&[DataType::Int64, list.clone()]).unwrap_err();
-    assert_eq!(error, UnsupportedKeyType(list));
+    let map = DataType::Map(
+        Arc::new(Field::new_struct(
+            "entries",
+            vec![
+                Field::new("key", DataType::Utf8, false),
+                Field::new("value", DataType::Int64, true),
+            ],
+            false,
+        )),
+        false,
+    );
+    let error = KeyEncoder::new(&[DataType::Int64, map.clone()]).unwrap_err();
+    assert_eq!(error, UnsupportedKeyType(map.clone()));
+    assert!(KeyEncoder::new(&[DataType::new_list(map, true)]).is_err());
     assert!(KeyEncoder::new(&[DataType::Time32(Nanosecond)]).is_err());
-    assert!(error.to_string().starts_with("a column of type List"), "{error}");
+    assert!(error.to_string().starts_with("a column of type Map"), "{error}");
 }

@@ -16,7 +16,7 @@ pub(in crate::sql) type Kernel =
     Arc<dyn Fn(&[ColumnarValue], usize) -> PlanResult<ArrayRef> + Send + Sync>;
 
 /// A function call. What a kernel has captured is part of the name (`CAST({} AS INT)`, with the
-/// arguments at `{}`), so that equal calls are those with equal names and arguments.
+/// arguments at `{}`, `{}[{}]` with one at each), so that equal calls are those with equal names and arguments.
 #[derive(Clone)]
 pub(in crate::sql) struct Call {
     name: String,
@@ -59,6 +59,13 @@ impl Call {
 impl fmt::Display for Call {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let arguments: Vec<String> = self.arguments.iter().map(sql_text).collect();
+        let parts: Vec<&str> = self.name.split("{}").collect();
+        if arguments.len() > 1 && parts.len() == arguments.len() + 1 {
+            for (part, argument) in parts.iter().zip(&arguments) {
+                write!(formatter, "{part}{argument}")?;
+            }
+            return formatter.write_str(parts[arguments.len()]);
+        }
         match self.name.split_once("{}") {
             Some((before, behind)) => write!(formatter, "{before}{}{behind}", arguments.join(", ")),
             None if is_operator(&self.name) && arguments.len() == 2 => {

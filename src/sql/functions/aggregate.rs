@@ -69,9 +69,6 @@ pub(in crate::sql) fn aggregate_type(
     let Some(argument) = argument else { return Ok(DataType::Int64) };
     let nested = matches!(argument, DataType::List(_) | DataType::Struct(_) | DataType::Map(..));
     match function {
-        AggregateFunction::Count if nested => {
-            Err(format!("COUNT does not take {}", type_name(argument)))
-        }
         AggregateFunction::Count => Ok(DataType::Int64),
         AggregateFunction::Min | AggregateFunction::Max => {
             if nested || matches!(argument, DataType::Binary | DataType::Null) {

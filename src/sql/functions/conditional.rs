@@ -1,10 +1,9 @@
-//! Functions that choose, and functions of arrays and rows.
+//! Functions that choose.
 
-use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, ListArray};
-use arrow::buffer::OffsetBuffer;
+use arrow::array::{ArrayRef, AsArray, BooleanArray};
 use arrow::compute::kernels::cmp::{gt, lt};
 use arrow::compute::kernels::zip::zip;
-use arrow::datatypes::{DataType, Field};
+use arrow::datatypes::DataType;
 use datafusion_expr::{ColumnarValue, Operator};
 use std::sync::Arc;
 
@@ -13,9 +12,9 @@ use super::super::cast::cast;
 use super::super::eval::{Coalesce, Kernel, Physical, Typed};
 use super::super::operators::compare;
 use super::super::texts::compared_texts;
-use super::super::types::{SqlType, common_type, list_of, type_name};
+use super::super::types::{SqlType, common_type, is_nested, type_name};
 use super::kernel::{Integers, call, integer_argument, integer_constant};
-use super::{ANY, BindOptions, FIELD_FUNCTION, Scalar, wrong_argument};
+use super::{ANY, BindOptions, Scalar, wrong_argument};
 
 type Bound = Result<Typed, String>;
 
@@ -28,13 +27,10 @@ pub(super) const SCALARS: &[Scalar] = &[
     Scalar { name: "CURRENT_DATABASE", arguments: (0, 0), bind: current_database },
     Scalar { name: "GREATEST", arguments: (1, ANY), bind: greatest },
     Scalar { name: "LEAST", arguments: (1, ANY), bind: least },
-    Scalar { name: "ARRAY", arguments: (1, ANY), bind: array },
-    Scalar { name: "CARDINALITY", arguments: (1, 1), bind: cardinality },
-    Scalar { name: FIELD_FUNCTION, arguments: (2, ANY), bind: field },
 ];
 
 /// All arguments as their common type.
-fn unified(
+pub(super) fn unified(
     arguments: Vec<Typed>,
     options: &BindOptions,
 ) -> Result<(Vec<Physical>, DataType), String> {
@@ -132,10 +128,7 @@ fn least(arguments: Vec<Typed>, options: &BindOptions) -> Bound {
 /// NULL when any argument is.
 fn extreme(name: &str, arguments: Vec<Typed>, options: &BindOptions, greatest: bool) -> Bound {
     let (expressions, data_type) = unified(arguments, options)?;
-    if matches!(
-        data_type,
-        DataType::List(_) | DataType::Struct(_) | DataType::Map(..) | DataType::Null
-    ) {
+    if is_nested(&data_type) || data_type == DataType::Null {
         return Err(format!("{} cannot be ordered", type_name(&data_type)));
     }
     let kernel: Kernel = Arc::new(move |values, rows| {
@@ -166,74 +159,4 @@ fn better_texts(
     let operator = if greatest { Operator::Gt } else { Operator::Lt };
     let both = [left, right].map(|side| ColumnarValue::Array(Arc::clone(side)));
     Ok(compared_texts(&both, left.len(), operator)?.as_boolean().clone())
-}
-
-/// `ARRAY[a, b]`.
-fn array(arguments: Vec<Typed>, options: &BindOptions) -> Bound {
-    let count = arguments.len();
-    let (expressions, element) = unified(arguments, options)?;
-    let list = list_of(element.clone());
-    let kernel: Kernel = Arc::new(move |values, rows| {
-        let columns = values
-            .iter()
-            .map(|value| value.clone().into_array(rows))
-            .collect::<datafusion_common::Result<Vec<ArrayRef>>>()?;
-        let sources: Vec<&dyn Array> = columns.iter().map(AsRef::as_ref).collect();
-        let order: Vec<(usize, usize)> =
-            (0..rows).flat_map(|row| (0..count).map(move |column| (column, row))).collect();
-        let elements = arrow::compute::interleave(&sources, &order)?;
-        let field = Arc::new(Field::new_list_field(element.clone(), true));
-        let offsets = OffsetBuffer::from_lengths(std::iter::repeat_n(count, rows));
-        Ok(Arc::new(ListArray::try_new(field, offsets, elements, None)?))
-    });
-    Ok(call("ARRAY", expressions, list, kernel))
-}
-
-fn cardinality(arguments: Vec<Typed>, _: &BindOptions) -> Bound {
-    let given = &arguments[0];
-    if !matches!(given.data_type, DataType::List(_)) {
-        return Err(wrong_argument(1, "an ARRAY", &given.data_type));
-    }
-    let kernel: Kernel = Arc::new(|values, rows| {
-        let array = values[0].clone().into_array(rows)?;
-        let list = array.as_list::<i32>();
-        let lengths: arrow::array::Int32Array =
-            (0..rows).map(|row| list.is_valid(row).then(|| list.value_length(row))).collect();
-        Ok(Arc::new(lengths))
-    });
-    Ok(call("CARDINALITY", vec![Arc::clone(&given.expr)], DataType::Int32, kernel))
-}
-
-/// A field of a ROW, by one or more names.
-fn field(arguments: Vec<Typed>, _: &BindOptions) -> Bound {
-    let mut names = arguments.into_iter();
-    let mut current = names.next().expect("the registry counted two");
-    for name in names {
-        let name = name.literal_text().ok_or("a field of a ROW is written row.field")?;
-        current = one_field(current, name)?;
-    }
-    Ok(current)
-}
-
-fn one_field(row: Typed, name: &str) -> Bound {
-    let DataType::Struct(fields) = &row.data_type else {
-        return Err(format!("{} has no fields", type_name(&row.data_type)));
-    };
-    let Some((index, found)) = fields.find(name) else {
-        let hint = super::super::error::did_you_mean(
-            name,
-            fields.iter().map(|field| field.name().as_str()),
-        );
-        return Err(format!("the ROW has no field `{name}`{hint}"));
-    };
-    let data_type = found.data_type().clone();
-    let kernel: Kernel = Arc::new(move |values, rows| {
-        let array = values[0].clone().into_array(rows)?;
-        let parts = array.as_struct();
-        let column = parts.column(index);
-        // A field of a NULL row is NULL.
-        let nulls = arrow::buffer::NullBuffer::union(parts.nulls(), column.nulls());
-        Ok(arrow::array::make_array(column.to_data().into_builder().nulls(nulls).build()?))
-    });
-    Ok(call(&format!("{{}}.{name}"), vec![row.expr], data_type, kernel))
 }

@@ -1,7 +1,7 @@
 //! How DataFusion's planner sees our functions: names and types, nothing it could run.
 
 use arrow::datatypes::{DataType, Field, FieldRef};
-use datafusion_common::{DataFusionError, Result as PlanResult};
+use datafusion_common::{DataFusionError, Result as PlanResult, ScalarValue};
 use datafusion_expr::function::{AccumulatorArgs, StateFieldsArgs};
 use datafusion_expr::{
     Accumulator, AggregateUDF, AggregateUDFImpl, ColumnarValue, ReturnFieldArgs,
@@ -10,6 +10,7 @@ use datafusion_expr::{
 use std::sync::Arc;
 
 use super::super::eval::Typed;
+use super::super::types::without_bounds;
 use super::{BindOptions, aggregate_of, bind, find, named_type};
 
 /// The planner's view of a function of one row.
@@ -40,10 +41,16 @@ fn not_run<T>() -> PlanResult<T> {
     Err(DataFusionError::Internal("functions run as bound expressions only".into()))
 }
 
-/// The type of a call. What cannot be typed here is refused with a better message when it is bound.
-fn bound_type(name: &str, arguments: Vec<Typed>) -> DataType {
-    let options = BindOptions { time_zone: chrono_tz::UTC };
-    bind(name, arguments, &options).map_or(DataType::Null, |typed| typed.data_type)
+impl Named {
+    /// What cannot be typed here is refused with a better message when it is bound.
+    fn result(&self, arguments: Vec<Typed>) -> DataType {
+        let options = BindOptions { time_zone: chrono_tz::UTC };
+        bind(self.name, arguments, &options).map_or(DataType::Null, |typed| typed.data_type)
+    }
+}
+
+fn column((index, data_type): (usize, &DataType)) -> Typed {
+    Typed::column("", index, without_bounds(data_type))
 }
 
 impl ScalarUDFImpl for Named {
@@ -56,23 +63,18 @@ impl ScalarUDFImpl for Named {
     }
 
     fn return_type(&self, arguments: &[DataType]) -> PlanResult<DataType> {
-        let arguments = arguments
-            .iter()
-            .enumerate()
-            .map(|(index, data_type)| Typed::column("", index, data_type.clone()))
-            .collect();
-        Ok(bound_type(self.name, arguments))
+        let columns = arguments.iter().enumerate().map(column).collect();
+        Ok(self.result(columns))
     }
 
-    fn return_field_from_args(&self, arguments: ReturnFieldArgs) -> PlanResult<FieldRef> {
-        let typed = arguments.arg_fields.iter().zip(arguments.scalar_arguments).enumerate().map(
-            |(index, (field, constant))| match constant {
-                Some(value) => Typed::constant((*value).clone()),
-                None => Typed::column("", index, field.data_type().clone()),
-            },
-        );
-        let data_type = bound_type(self.name, typed.collect());
-        Ok(Arc::new(Field::new(self.name, data_type, true)))
+    /// The names of a ROW's fields are constants on which the type depends.
+    fn return_field_from_args(&self, args: ReturnFieldArgs) -> PlanResult<FieldRef> {
+        let fields = args.arg_fields.iter().map(|field| field.data_type()).enumerate();
+        let typed = fields.zip(args.scalar_arguments).map(|(field, constant)| match constant {
+            Some(text @ ScalarValue::Utf8(Some(_))) => Typed::constant((*text).clone()),
+            _ => column(field),
+        });
+        Ok(Arc::new(Field::new(self.name, self.result(typed.collect()), true)))
     }
 
     fn invoke_with_args(&self, _: ScalarFunctionArgs) -> PlanResult<ColumnarValue> {
@@ -102,7 +104,7 @@ impl AggregateUDFImpl for Named {
         not_run()
     }
 
-    fn state_fields(&self, _: StateFieldsArgs) -> PlanResult<Vec<arrow::datatypes::FieldRef>> {
+    fn state_fields(&self, _: StateFieldsArgs) -> PlanResult<Vec<FieldRef>> {
         not_run()
     }
 

@@ -289,7 +289,7 @@ fn types_that_do_not_fit() {
         ),
         (
             "INSERT INTO out SELECT CAST(price AS FOO) AS x FROM bid",
-            "1:1: the type FOO is not supported",
+            "1:38: the type FOO is not supported",
         ),
     ]);
 }

@@ -8,7 +8,7 @@ use super::{plan_ok, rendered};
 use crate::source::Rowtime;
 
 #[track_caller]
-fn check(sql: &str, expected: &str) {
+pub(super) fn check(sql: &str, expected: &str) {
     let expected: Vec<&str> = expected.lines().map(str::trim).collect();
     assert_eq!(rendered(&plan_ok(sql).graph), expected.join("\n"), "{sql}");
 }

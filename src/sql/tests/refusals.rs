@@ -119,11 +119,11 @@ fn notations_of_other_dialects() {
         ),
         (
             "INSERT INTO out SELECT CAST(channel AS CHAR(100000000000)) AS c FROM bid",
-            "1:1: a length of 100000000000 is not possible; it is 1 to 2147483647",
+            "1:40: a length of 100000000000 is not possible; it is 1 to 2147483647",
         ),
         (
             "INSERT INTO out SELECT CAST(channel AS CHAR(2000000)) AS c FROM bid",
-            "1:1: CHAR(2000000): at most 1048576 here",
+            "1:40: CHAR(2000000): at most 1048576 here",
         ),
     ]);
 }

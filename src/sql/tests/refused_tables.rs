@@ -135,11 +135,11 @@ fn window_functions_with_wrong_arguments() {
 const UNNESTS: &[(&str, &str)] = &[
     (
         "SELECT x FROM bid CROSS JOIN UNNEST(channel) AS t(x)",
-        "1:53: UNNEST takes an ARRAY, not STRING",
+        "1:53: UNNEST takes an ARRAY or a MAP, not STRING",
     ),
     (
         "SELECT x FROM bid CROSS JOIN UNNEST(SPLIT(channel, ',')) AS t(x, y)",
-        "1:82: UNNEST gives one column; name one: AS t(x)",
+        "1:82: UNNEST gives 1 column here; name each: AS t(EXPR$0)",
     ),
     (
         "SELECT x FROM UNNEST(ARRAY[1]) AS t(x)",
@@ -151,12 +151,13 @@ const UNNESTS: &[(&str, &str)] = &[
     ),
     (
         "SELECT x FROM bid CROSS JOIN UNNEST(ARRAY[1]) WITH ORDINALITY AS t(x)",
-        "1:59: UNNEST WITH ORDINALITY is not supported",
+        "1:84: UNNEST gives 2 columns here; name each: AS t(EXPR$0, ORDINALITY)",
     ),
     (
-        "SELECT x FROM bid LEFT JOIN UNNEST(ARRAY[1]) AS t(x) ON TRUE",
-        "1:58: LEFT JOIN is not supported",
+        "SELECT x FROM bid LEFT JOIN UNNEST(ARRAY[1]) AS t(x) ON x > 1",
+        "1:73: LEFT JOIN UNNEST takes no condition but ON TRUE",
     ),
+    ("SELECT x FROM bid JOIN UNNEST(ARRAY[1]) AS t(x) ON TRUE", "1:53: JOIN is not supported"),
 ];
 
 #[test]
@@ -201,7 +202,9 @@ const COLUMN_LISTS: &[(&str, &str)] = &[
     ),
     ("a ARRAY<INT>>", "1:30: there is a `>` too many before this"),
     ("a STRUCT<b INT>", "1:19: the type STRUCT is not supported"),
-    ("a MULTISET<INT>", "1:19: the type MULTISET is not supported"),
+    ("a RAW('x', 'y')", "1:19: the type RAW is not supported"),
+    ("a ROW<b INT, b INT>", "1:30: the ROW has two fields `b`"),
+    ("a ROW<b FOO>", "1:25: the type FOO is not supported"),
     (
         "a TIMESTAMP(3) WITH TIME ZONE",
         "1:32: TIMESTAMP WITH TIME ZONE is not supported; use TIMESTAMP_LTZ",
