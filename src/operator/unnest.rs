@@ -133,7 +133,7 @@ impl Lists {
         match elements.data_type() {
             DataType::Struct(_) => {
                 let columns = elements.as_struct().columns().to_vec();
-                let hidden = elements.nulls().filter(|nulls| nulls.null_count() > 0).cloned();
+                let hidden = elements.nulls().filter(|of| of.null_count() > 0).cloned();
                 Lists { offsets, nulls, columns, hidden }
             }
             _ => Lists { offsets, nulls, columns: vec![elements], hidden: None },
@@ -145,7 +145,7 @@ impl Lists {
         if self.nulls.as_ref().is_some_and(|nulls| nulls.is_null(row)) {
             return 0..0;
         }
-        let at = |row: usize| usize::try_from(self.offsets[row]).expect("offsets are positive");
+        let at = |index: usize| usize::try_from(self.offsets[index]).expect("offsets are positive");
         at(row)..at(row + 1)
     }
 }

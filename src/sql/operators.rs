@@ -430,11 +430,11 @@ fn compare_nested(
     let left = cast(left, &to, false, options)?.expr;
     let right = cast(right, &to, false, options)?.expr;
     let kernel = move |arguments: &[ColumnarValue], rows: usize| {
-        let left = arguments[0].clone().into_array(rows)?;
-        let right = arguments[1].clone().into_array(rows)?;
-        let same = equal(&left, &right);
+        let a = arguments[0].clone().into_array(rows)?;
+        let b = arguments[1].clone().into_array(rows)?;
+        let same = equal(&a, &b);
         let one = |row: usize| {
-            let known = nulls_decide || (left.is_valid(row) && right.is_valid(row));
+            let known = nulls_decide || (a.is_valid(row) && b.is_valid(row));
             known.then(|| same(row, row) == is_equality)
         };
         Ok(Arc::new((0..rows).map(one).collect::<BooleanArray>()) as ArrayRef)

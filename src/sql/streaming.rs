@@ -333,14 +333,13 @@ impl<'a> StreamBuilder<'a> {
             });
             fields.push(Field::new(name.name(), data_type.clone(), true));
         }
-        let node = UnnestNode {
+        let kind = StreamKind::Unnest(UnnestNode {
             array: array.expr,
             kept,
             elements: elements.len(),
             ordinality: unnest.ordinality,
             outer: join.join_type == JoinType::Left,
-        };
-        let kind = StreamKind::Unnest(node);
+        });
         let node = self.push(path, kind, vec![input.node], Schema::new(fields));
         Ok(Relation { node, columns, window: input.window })
     }

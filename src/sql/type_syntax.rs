@@ -35,16 +35,18 @@ pub(super) fn parse_nullability(parser: &mut Parser) -> bool {
 fn parse_nested_type(parser: &mut Parser, surplus: &mut u32) -> Result<DataType, ParserError> {
     let mut parsed = parse_prefix_type(parser, surplus)?;
     // `INT ARRAY` and `INT MULTISET`.
-    while *surplus == 0 {
+    if *surplus > 0 {
+        return Ok(parsed);
+    }
+    loop {
         if parser.parse_keyword(Keyword::ARRAY) {
             parsed = array_of(parsed);
         } else if consume_word(parser, "MULTISET") {
             parsed = DataType::LowCardinality(Box::new(parsed));
         } else {
-            break;
+            return Ok(parsed);
         }
     }
-    Ok(parsed)
 }
 
 fn consume_word(parser: &mut Parser, name: &str) -> bool {

@@ -166,9 +166,8 @@ fn own_elements(offsets: &OffsetBuffer<i32>, nulls: Option<&NullBuffer>) -> OwnE
     if !hidden {
         let first = offsets[0];
         let moved: Vec<i32> = offsets.iter().map(|offset| offset - first).collect();
-        let offsets = OffsetBuffer::new(moved.into());
         let first = usize::try_from(first).expect("offsets are not negative");
-        return OwnElements { offsets, first, places: None };
+        return OwnElements { offsets: OffsetBuffer::new(moved.into()), first, places: None };
     }
     let visible = |row: usize| match nulls {
         Some(nulls) if nulls.is_null(row) => 0..0,
@@ -176,8 +175,8 @@ fn own_elements(offsets: &OffsetBuffer<i32>, nulls: Option<&NullBuffer>) -> OwnE
     };
     let place = |place: usize| u32::try_from(place).expect("offsets have 31 bits");
     let places = UInt32Array::from_iter_values((0..rows).flat_map(visible).map(place));
-    let offsets = OffsetBuffer::from_lengths((0..rows).map(|row| visible(row).len()));
-    OwnElements { offsets, first: 0, places: Some(places) }
+    let moved = OffsetBuffer::from_lengths((0..rows).map(|row| visible(row).len()));
+    OwnElements { offsets: moved, first: 0, places: Some(places) }
 }
 
 impl OwnElements {
@@ -235,7 +234,7 @@ pub(super) fn bounds(declared: &DataType) -> Option<Converter> {
             if cuts.iter().all(Option::is_none) {
                 return None;
             }
-            let DataType::Struct(fields) = without_bounds(declared) else { return None };
+            let DataType::Struct(plain) = without_bounds(declared) else { return None };
             Some(Box::new(move |array| {
                 let rows = array.as_struct();
                 let columns = rows.columns().iter().zip(&cuts);
@@ -245,7 +244,7 @@ pub(super) fn bounds(declared: &DataType) -> Option<Converter> {
                 });
                 let columns = columns.collect::<PlanResult<Vec<_>>>()?;
                 let nulls = rows.nulls().cloned();
-                Ok(Arc::new(StructArray::try_new(fields.clone(), columns, nulls)?))
+                Ok(Arc::new(StructArray::try_new(plain.clone(), columns, nulls)?))
             }))
         }
         DataType::Map(..) => {
@@ -295,8 +294,8 @@ pub(super) fn to_text(from: &DataType, zone: Tz) -> Option<Converter> {
                     .map(|(column, (convert, _))| convert(&visible(column, rows)?))
                     .collect::<PlanResult<Vec<_>>>()?;
                 let write = |row: usize, out: &mut StringBuilder| {
-                    let parts = texts.iter().map(|text| (None, text.as_string::<i32>(), row));
-                    write_parts(out, ('(', ')'), parts);
+                    let shown = texts.iter().map(|column| (None, column.as_string(), row));
+                    write_parts(out, ('(', ')'), shown);
                 };
                 Ok(written(rows.len(), rows.nulls(), write))
             }))

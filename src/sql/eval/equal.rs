@@ -40,13 +40,14 @@ fn equal_values<'a>(left: &'a ArrayRef, right: &'a ArrayRef) -> Equal<'a> {
             let (left, right) = (left.as_list::<i32>(), right.as_list::<i32>());
             let items = equal(left.values(), right.values());
             Box::new(move |i, j| {
-                let (i, j) = (range(left.value_offsets(), i), range(right.value_offsets(), j));
-                i.len() == j.len() && i.zip(j).all(|(i, j)| items(i, j))
+                let own = range(left.value_offsets(), i);
+                let others = range(right.value_offsets(), j);
+                own.len() == others.len() && own.zip(others).all(|(one, other)| items(one, other))
             })
         },
         (DataType::Struct(_), DataType::Struct(_)) => {
             let pairs = left.as_struct().columns().iter().zip(right.as_struct().columns());
-            let fields: Vec<Equal> = pairs.map(|(left, right)| equal(left, right)).collect();
+            let fields: Vec<Equal> = pairs.map(|(one, other)| equal(one, other)).collect();
             Box::new(move |i, j| fields.iter().all(|field| field(i, j)))
         },
         (DataType::Map(..), DataType::Map(..)) => equal_maps(left.as_map(), right.as_map()),
@@ -59,16 +60,19 @@ fn equal_maps<'a>(left: &'a MapArray, right: &'a MapArray) -> Equal<'a> {
     let keys = equal(left.keys(), right.keys());
     let values = equal(left.values(), right.values());
     Box::new(move |i, j| {
-        let (i, j) = (range(left.value_offsets(), i), range(right.value_offsets(), j));
-        let mut entries = i.clone();
-        i.len() == j.len()
-            && entries.all(|i| j.clone().find(|&j| keys(i, j)).is_some_and(|j| values(i, j)))
+        let mut own = range(left.value_offsets(), i);
+        let others = range(right.value_offsets(), j);
+        let has = |at: usize| {
+            let found = others.clone().find(|&other| keys(at, other));
+            found.is_some_and(|other| values(at, other))
+        };
+        own.len() == others.len() && own.all(has)
     })
 }
 
 /// Elements of a row.
 pub(in crate::sql) fn range(offsets: &[i32], row: usize) -> std::ops::Range<usize> {
-    let at = |row: usize| usize::try_from(offsets[row]).expect("offsets are not negative");
+    let at = |index: usize| usize::try_from(offsets[index]).expect("offsets are not negative");
     at(row)..at(row + 1)
 }
 
@@ -81,9 +85,9 @@ mod tests {
 
     fn check(array: &ArrayRef, expected: &[(usize, usize, bool)]) {
         let equal = equal(array, array);
-        for &(i, j, expected) in expected {
-            assert_eq!(equal(i, j), expected, "{i} {j} of {array:?}");
-            assert_eq!(equal(j, i), expected, "{j} {i} of {array:?}");
+        for &(i, j, same) in expected {
+            assert_eq!(equal(i, j), same, "{i} {j} of {array:?}");
+            assert_eq!(equal(j, i), same, "{j} {i} of {array:?}");
         }
     }
 

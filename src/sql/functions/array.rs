@@ -78,8 +78,8 @@ fn array_item(arguments: &[Typed], options: &BindOptions) -> Bound {
         let indices = Integers::of(&values[1])?;
         let place = |row: usize| {
             let elements = lists.get(row)?;
-            let index = usize::try_from(indices.get(row)?).ok()?.checked_sub(1)?;
-            (index < elements.len()).then(|| place_of(elements.start + index))
+            let before = usize::try_from(indices.get(row)?).ok()?.checked_sub(1)?;
+            (before < elements.len()).then(|| place_of(elements.start + before))
         };
         let places: UInt32Array = (0..rows).map(place).collect();
         Ok(take(lists.elements().as_ref(), &places, None)?)

@@ -35,11 +35,11 @@ fn array_contains(arguments: Vec<Typed>, options: &BindOptions) -> Bound {
     let element = element_type(&arguments, 0)?;
     let wanted = implicit_argument(&arguments, 1, &element, options)?;
     let kernel: Kernel = Arc::new(|values, rows| {
-        let (lists, wanted) = (Lists::of(&values[0])?, Rows::of(&values[1])?);
-        let same = equal(lists.elements(), &wanted.array);
+        let (lists, needles) = (Lists::of(&values[0])?, Rows::of(&values[1])?);
+        let same = equal(lists.elements(), &needles.array);
         let found = |row: usize| {
-            let value = wanted.at(row);
-            Some(lists.get(row)?.any(|element| same(element, value)))
+            let needle = needles.at(row);
+            Some(lists.get(row)?.any(|place| same(place, needle)))
         };
         Ok(Arc::new((0..rows).map(found).collect::<BooleanArray>()))
     });
@@ -52,12 +52,12 @@ fn array_position(arguments: Vec<Typed>, options: &BindOptions) -> Bound {
     let element = element_type(&arguments, 0)?;
     let wanted = implicit_argument(&arguments, 1, &element, options)?;
     let kernel: Kernel = Arc::new(|values, rows| {
-        let (lists, wanted) = (Lists::of(&values[0])?, Rows::of(&values[1])?);
-        let same = equal(lists.elements(), &wanted.array);
+        let (lists, needles) = (Lists::of(&values[0])?, Rows::of(&values[1])?);
+        let same = equal(lists.elements(), &needles.array);
         let position = |row: usize| {
-            let value = wanted.at(row);
-            let mut elements = lists.get(row).filter(|_| !wanted.is_null(row))?;
-            let place = elements.position(|element| same(element, value)).map_or(0, |at| at + 1);
+            let needle = needles.at(row);
+            let mut elements = lists.get(row).filter(|_| !needles.is_null(row))?;
+            let place = elements.position(|at| same(at, needle)).map_or(0, |before| before + 1);
             Some(i32::try_from(place).expect("arrays are shorter than 2 G"))
         };
         Ok(Arc::new((0..rows).map(position).collect::<Int32Array>()))
@@ -84,7 +84,7 @@ fn extreme(name: &str, arguments: &[Typed], better: Ordering) -> Bound {
         let compare =
             make_comparator(elements.as_ref(), elements.as_ref(), SortOptions::default())?;
         let best = |row: usize| {
-            let valid = lists.get(row)?.filter(|&element| elements.is_valid(element));
+            let valid = lists.get(row)?.filter(|&place| elements.is_valid(place));
             let best = |best, next| if compare(next, best) == better { next } else { best };
             valid.reduce(best).map(place_of)
         };
@@ -140,17 +140,17 @@ fn set_function(
             second.clear();
             let valid = lists.iter().all(|list| list.get(row).is_some());
             if valid && let Some(other) = lists.get(1) {
-                for element in other.get(row).into_iter().flatten() {
-                    second.insert(&keys, (1, element), 0);
+                for place in other.get(row).into_iter().flatten() {
+                    second.insert(&keys, (1, place), 0);
                 }
             }
             for (source, list) in lists.iter().enumerate().filter(|_| valid) {
-                for element in list.get(row).into_iter().flatten() {
-                    let place = (source, element);
+                for at in list.get(row).into_iter().flatten() {
+                    let place = (source, at);
                     if keep(source, second.find(&keys, place).is_some())
                         && taken.insert(&keys, place, 0).is_none()
                     {
-                        picks.push(source, element);
+                        picks.push(source, at);
                     }
                 }
             }

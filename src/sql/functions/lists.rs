@@ -192,15 +192,15 @@ impl Picks {
             return Err(exec_datafusion_err!("a key of a MAP is NULL"));
         }
         let kept = distinct_keys(&all_keys, &self.offsets)?;
-        let keys = take(all_keys.as_ref(), &UInt32Array::from(kept.keys), None)?;
+        let new_keys = take(all_keys.as_ref(), &UInt32Array::from(kept.keys), None)?;
         self.offsets = kept.offsets;
         self.places = kept.values.iter().map(|&entry| value_places[entry]).collect();
-        let values = self.gather(values)?;
+        let new_values = self.gather(values)?;
         let (offsets, nulls) = self.shape()?;
         let DataType::Struct(fields) = entries.data_type() else {
             unreachable!("entries of a MAP are rows")
         };
-        let parts = StructArray::try_new(fields.clone(), vec![keys, values], None)?;
+        let parts = StructArray::try_new(fields.clone(), vec![new_keys, new_values], None)?;
         Ok(Arc::new(MapArray::try_new(Arc::clone(entries), offsets, parts, nulls, false)?))
     }
 }
@@ -303,9 +303,7 @@ impl ElementSet {
         (source, element): (usize, usize),
     ) -> Option<usize> {
         let (hash, bytes) = (keys[source].keys.hashes[element], keys[source].keys.key(element));
-        let same = |&(_, source, element, _): &(u64, usize, usize, usize)| {
-            keys[source].keys.key(element) == bytes
-        };
+        let same = |&(_, of, at, _): &(u64, usize, usize, usize)| keys[of].keys.key(at) == bytes;
         self.table.find(hash, same).map(|&(_, _, _, said)| said)
     }
 }

@@ -48,12 +48,12 @@ fn map(arguments: Vec<Typed>, options: &BindOptions) -> Bound {
     check_distinguishable(&key)?;
     let data_type = map_of(key, value);
     let (entries, count) = (entries_of(&data_type), keys.len());
-    let kernel: Kernel = Arc::new(move |arguments, rows| {
-        let arrays = arguments
+    let kernel: Kernel = Arc::new(move |given, rows| {
+        let arrays = given
             .iter()
             .map(|argument| argument.clone().into_array(rows))
             .collect::<PlanResult<Vec<ArrayRef>>>()?;
-        let (keys, values) = arrays.split_at(count);
+        let arrays: Vec<&ArrayRef> = arrays.iter().collect();
         let mut picks = Picks::with_capacity(rows);
         for row in 0..rows {
             for source in 0..count {
@@ -63,8 +63,7 @@ fn map(arguments: Vec<Typed>, options: &BindOptions) -> Bound {
         }
         let places: Vec<_> =
             (0..rows).flat_map(|row| (0..count).map(move |source| (source, row))).collect();
-        let (keys, values): (Vec<_>, Vec<_>) = (keys.iter().collect(), values.iter().collect());
-        picks.into_map(&keys, &values, &places, &entries)
+        picks.into_map(&arrays[..count], &arrays[count..], &places, &entries)
     });
     let expressions = keys.into_iter().chain(values).collect();
     let call = Call::new("MAP", expressions, data_type.clone(), kernel).fallible();
@@ -124,22 +123,23 @@ fn map_from_arrays(arguments: Vec<Typed>, _: &BindOptions) -> Bound {
     check_distinguishable(&key)?;
     let data_type = map_of(key, value);
     let entries = entries_of(&data_type);
-    let kernel: Kernel = Arc::new(move |values, rows| {
-        let (keys, values) = (Lists::of(&values[0])?, Lists::of(&values[1])?);
+    let kernel: Kernel = Arc::new(move |given, rows| {
+        let (keys, values) = (Lists::of(&given[0])?, Lists::of(&given[1])?);
         let mut picks = Picks::with_capacity(rows);
         let mut places = Vec::new();
         for row in 0..rows {
             let both = keys.get(row).zip(values.get(row));
             let valid = both.is_some();
-            if let Some((keys, values)) = both {
-                if keys.len() != values.len() {
-                    let (keys, values) = (keys.len(), values.len());
+            if let Some((some_keys, some_values)) = both {
+                if some_keys.len() != some_values.len() {
                     return Err(exec_datafusion_err!(
-                        "MAP_FROM_ARRAYS of {keys} keys and {values} values"
+                        "MAP_FROM_ARRAYS of {} keys and {} values",
+                        some_keys.len(),
+                        some_values.len()
                     ));
                 }
-                picks.extend(0, keys);
-                places.extend(values.map(|value| (0, value)));
+                picks.extend(0, some_keys);
+                places.extend(some_values.map(|place| (0, place)));
             }
             picks.close(valid);
         }
@@ -158,8 +158,8 @@ fn map_union(arguments: Vec<Typed>, options: &BindOptions) -> Bound {
     }
     let (expressions, data_type) = unified(arguments, options)?;
     let entries = entries_of(&data_type);
-    let kernel: Kernel = Arc::new(move |values, rows| {
-        let maps = values.iter().map(Lists::of).collect::<PlanResult<Vec<_>>>()?;
+    let kernel: Kernel = Arc::new(move |given, rows| {
+        let maps = given.iter().map(Lists::of).collect::<PlanResult<Vec<_>>>()?;
         let mut picks = Picks::with_capacity(rows);
         let mut places = Vec::new();
         for row in 0..rows {

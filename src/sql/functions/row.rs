@@ -89,10 +89,10 @@ fn one_field(row: Typed, name: &str) -> Bound {
 fn named_values(arguments: Vec<Typed>) -> Result<Vec<(String, Typed)>, String> {
     let mut arguments = arguments.into_iter().skip(1);
     let mut named: Vec<(String, Typed)> = Vec::new();
-    while let Some(name) = arguments.next() {
+    while let Some(written) = arguments.next() {
         let position = named.len() + 1;
-        let text = name.literal_text();
-        let name = text.ok_or_else(|| format!("name {position} is not a string constant"))?;
+        let name = written.literal_text();
+        let name = name.ok_or_else(|| format!("name {position} is not a string constant"))?;
         let value = arguments.next().ok_or_else(|| format!("`{name}` has no value"))?;
         if named.iter().any(|(other, _)| other == name) {
             return Err(format!("`{name}` is given twice"));
@@ -137,20 +137,20 @@ fn object_update(arguments: Vec<Typed>, _: &BindOptions) -> Bound {
         replaced.push(index);
     }
     let data_type = structured_of(class, types);
-    let DataType::Struct(fields) = data_type.clone() else { unreachable!("made two lines above") };
+    let DataType::Struct(updated) = data_type.clone() else { unreachable!("made above") };
     let names: Vec<&str> = named.iter().map(|(name, _)| name.as_str()).collect();
     let name = format!("OBJECT_UPDATE[{}]", names.join(", "));
     let expressions =
         std::iter::once(object.expr).chain(named.into_iter().map(|(_, value)| value.expr));
     let expressions: Vec<Physical> = expressions.collect();
     let kernel: Kernel = Arc::new(move |values, rows| {
-        let object = values[0].clone().into_array(rows)?;
-        let mut columns = object.as_struct().columns().to_vec();
+        let given = values[0].clone().into_array(rows)?;
+        let mut columns = given.as_struct().columns().to_vec();
         for (&index, value) in replaced.iter().zip(&values[1..]) {
             columns[index] = value.clone().into_array(rows)?;
         }
-        let nulls = object.nulls().cloned();
-        Ok(Arc::new(StructArray::try_new_with_length(fields.clone(), columns, nulls, rows)?))
+        let nulls = given.nulls().cloned();
+        Ok(Arc::new(StructArray::try_new_with_length(updated.clone(), columns, nulls, rows)?))
     });
     Ok(call(&name, expressions, data_type, kernel))
 }

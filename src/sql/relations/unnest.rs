@@ -21,7 +21,7 @@ pub(in crate::sql) fn element_columns(
     data_type: &DataType,
     ordinality: bool,
 ) -> Option<Vec<(String, DataType)>> {
-    let own = |name: &str, data_type: &DataType| (name.to_string(), without_bounds(data_type));
+    let own = |name: &str, part: &DataType| (name.to_string(), without_bounds(part));
     let mut columns = match data_type {
         DataType::List(item) => match item.data_type() {
             DataType::Struct(fields) => {
@@ -72,7 +72,7 @@ pub(super) fn unnest_table(
         name.clone_from(&given.name.value);
     }
     let qualifier = TableReference::bare("UNNEST");
-    let field = |(name, data_type)| Arc::new(Field::new(name, data_type, true));
+    let field = |(name, part)| Arc::new(Field::new(name, part, true));
     let fields =
         columns.into_iter().map(|column| (Some(qualifier.clone()), field(column))).collect();
     let schema = Arc::new(DFSchema::new_with_metadata(fields, HashMap::new())?);

@@ -92,7 +92,7 @@ fn row_of(item: &SelectItem, from: &[TableWithJoins]) -> Option<Vec<Ident>> {
     let is_table = |factor: &TableFactor| relation_name(factor) == Some(last.value.as_str());
     let mut tables = tables.map(is_table);
     // `t.*` and `database.t.*`; a column of a table's name is not looked for.
-    match tables.any(|is_table| is_table) {
+    match tables.any(|is_one| is_one) {
         true => None,
         false => Some(name),
     }

@@ -149,7 +149,6 @@ const EXPRESSIONS: &[(&str, &str)] = &[
     ),
     ("CAST(ARRAY[1] AS INT)", "1:1: CAST from ARRAY<INT> to INT is not supported"),
     ("ARRAY[1, 'a']", "1:1: ARRAY: INT and STRING have no common type; CAST one of them"),
-    ("ARRAY[1] = ARRAY[1]", "1:1: ARRAY<INT> cannot be compared"),
     ("IF(price, 1, 2)", "1:27: IF: argument 1 is BIGINT, not BOOLEAN; CAST it"),
     ("COALESCE(NULL, NULL)", "1:1: COALESCE: every argument is NULL; CAST one of them"),
     (

@@ -149,9 +149,9 @@ pub(super) fn common_nested(left: &DataType, right: &DataType) -> Option<DataTyp
         (DataType::Struct(a), DataType::Struct(b)) => {
             let same_class = class_of(a) == class_of(b) && a.len() == b.len();
             let pairs = same_class.then(|| a.iter().zip(b.iter()))?;
-            let common = |(a, b): (&FieldRef, &FieldRef)| -> Option<FieldRef> {
-                let data_type = common_type(a.data_type(), b.data_type())?;
-                Some(Arc::new(a.as_ref().clone().with_data_type(data_type)))
+            let common = |(one, other): (&FieldRef, &FieldRef)| -> Option<FieldRef> {
+                let data_type = common_type(one.data_type(), other.data_type())?;
+                Some(Arc::new(one.as_ref().clone().with_data_type(data_type)))
             };
             pairs.map(common).collect::<Option<Fields>>().map(DataType::Struct)
         }
