@@ -41,7 +41,7 @@ pub(super) fn resolve(
     let format = match connector {
         "tcp" | "file" => {
             let multiline = table.flag("multiline").unwrap_or(connector == "file");
-            Some(format(table, multiline, errors)?)
+            Some(format(table, multiline, errors))
         }
         _ => None,
     };
@@ -60,7 +60,10 @@ pub(super) fn resolve(
     let line_bytes_max = table.count("line_max").map(usize::try_from);
     Some(SourceConfig {
         place: Place::of(table, errors.file()),
-        format,
+        format: match format {
+            Some(read) => Some(read?),
+            None => None,
+        },
         line_bytes_max: line_bytes_max
             .map_or(limits::LINE_BYTES_MAX_DEFAULT, |bytes| bytes.expect("at most 1 GiB")),
         idle_timeout: table.time("idle_timeout").flatten(),

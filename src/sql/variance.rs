@@ -146,8 +146,8 @@ mod tests {
             Arc::new(array.with_precision_and_scale(38, scale).unwrap())
         };
         let wide = DataType::Decimal128(38, 6);
-        let result = "4.000000 4.571429 2.000000 2.138090";
-        check(decimal(232_000_000, 6), decimal(40_000_000, 6), 8, &wide, result);
+        let rounded = "4.000000 4.571429 2.000000 2.138090";
+        check(decimal(232_000_000, 6), decimal(40_000_000, 6), 8, &wide, rounded);
     }
 
     #[test]
@@ -156,8 +156,8 @@ mod tests {
         let (value, square) = summed(column(DataType::Int32), &DataType::Int32, &OPTIONS).unwrap();
         assert_eq!((value.data_type, square.data_type), (DataType::Int32, DataType::Int32));
         let (of, to) = (DataType::Decimal128(5, 2), DataType::Decimal128(38, 6));
-        let (value, square) = summed(column(of), &to, &OPTIONS).unwrap();
-        assert_eq!(value.data_type, to);
-        assert!(matches!(square.data_type, DataType::Decimal128(38, _)), "{square:?}");
+        let (wide, product) = summed(column(of), &to, &OPTIONS).unwrap();
+        assert_eq!(wide.data_type, to);
+        assert!(matches!(product.data_type, DataType::Decimal128(38, _)), "{product:?}");
     }
 }

@@ -95,8 +95,8 @@ fn filling(random: &mut Random, length: usize, out: &mut Vec<u8>) {
 
 /// A number below `bound` from 20 of the bits.
 fn part(bits: u64, draw: usize, bound: usize) -> usize {
-    let drawn = bits >> (draw * DRAW_BITS) & ((1 << DRAW_BITS) - 1);
-    usize::try_from(drawn * bound as u64 >> DRAW_BITS).expect("it is below an index")
+    let drawn = (bits >> (draw * DRAW_BITS)) & ((1 << DRAW_BITS) - 1);
+    usize::try_from((drawn * bound as u64) >> DRAW_BITS).expect("it is below an index")
 }
 
 #[cfg(test)]
