@@ -1,15 +1,15 @@
 //! Functions of MAP.
 
-use arrow::array::{Array, ArrayBuilder, ArrayRef, AsArray, ListArray, StringBuilder, StructArray};
+use arrow::array::{Array, ArrayRef, AsArray, ListArray, StructArray};
 use arrow::datatypes::{DataType, FieldRef};
-use datafusion_common::{Result as PlanResult, ScalarValue, exec_datafusion_err};
+use datafusion_common::{Result as PlanResult, exec_datafusion_err};
 use std::sync::Arc;
 
 use super::super::eval::{Call, Kernel, Typed};
 use super::super::types::{list_of, map_of, map_parts, row_of};
 use super::array_change::item_field;
 use super::conditional::unified;
-use super::kernel::{Strings, call, string_argument};
+use super::kernel::call;
 use super::lists::{Lists, Picks, check_distinguishable, element_type};
 use super::{ANY, BindOptions, Scalar, wrong_argument};
 
