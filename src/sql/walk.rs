@@ -167,23 +167,31 @@ fn walk_operands(expr: &mut Expr, visitor: &mut dyn Visitor) -> Checked<()> {
         Expr::Array(array) => walk_all(&mut array.elem, visitor),
         Expr::Tuple(parts) => walk_all(parts, visitor),
         Expr::CompoundFieldAccess { root, access_chain } => {
-            // `t.a[1]`: what is before the bracket is a name, of which `t` is no column.
-            let part_of_name = matches!(root.as_ref(), Expr::Identifier(_))
-                && matches!(access_chain.first(), Some(AccessExpr::Dot(_)));
-            if !part_of_name {
-                walk_expr(root, visitor)?;
-            }
-            for access in access_chain {
-                if let AccessExpr::Subscript(Subscript::Index { index }) = access {
-                    walk_expr(index, visitor)?;
-                }
-            }
-            Ok(())
+            walk_access(root, access_chain, visitor)
         }
         Expr::Function(function) => walk_function(function, visitor),
         Expr::Subquery(query) => walk_query(query, visitor),
         _ => Ok(()),
     }
+}
+
+fn walk_access(
+    root: &mut Expr,
+    access_chain: &mut [AccessExpr],
+    visitor: &mut dyn Visitor,
+) -> Checked<()> {
+    // `t.a[1]`: what is before the bracket is a name, of which `t` is no column.
+    let part_of_name = matches!(root, Expr::Identifier(_))
+        && matches!(access_chain.first(), Some(AccessExpr::Dot(_)));
+    if !part_of_name {
+        walk_expr(root, visitor)?;
+    }
+    for access in access_chain {
+        if let AccessExpr::Subscript(Subscript::Index { index }) = access {
+            walk_expr(index, visitor)?;
+        }
+    }
+    Ok(())
 }
 
 fn walk_function(function: &mut Function, visitor: &mut dyn Visitor) -> Checked<()> {

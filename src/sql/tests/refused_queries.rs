@@ -5,9 +5,9 @@ use super::errors::check;
 /// Every `(part, error)`, the part inside a statement that has no other mistake.
 #[track_caller]
 fn check_each(statement: fn(&str) -> String, cases: &[(&str, &str)]) {
-    for (part, expected) in cases {
-        check(&[(statement(part).as_str(), expected)]);
-    }
+    let statements: Vec<String> = cases.iter().map(|(part, _)| statement(part)).collect();
+    let expected = cases.iter().map(|(_, expected)| *expected);
+    check(&statements.iter().map(String::as_str).zip(expected).collect::<Vec<_>>());
 }
 
 /// A query.
@@ -106,7 +106,7 @@ const EXPRESSIONS: &[(&str, &str)] = &[
     ("channel[1]", "1:24: [ ] stands behind an ARRAY or a MAP, not STRING"),
     ("channel.x", "1:24: STRING has no fields, so no `x`"),
     ("ROW(price).x", "1:28: the ROW has no field `x`"),
-    ("ROW(price, NULL)", "1:28: ROW: value 2 is NULL without a type; CAST it"),
+    ("ROW(price, NULL)", "1:28: ROW: argument 2 is NULL without a type; write CAST(NULL AS …)"),
     ("ARRAY[price] < ARRAY[1]", "1:30: ARRAY<BIGINT> <: it has no order"),
     ("ARRAY[NULL]", "1:1: ARRAY: every element is NULL; CAST one"),
     ("MAP[]", "1:28: MAP[] has no types; write CAST(NULL AS MAP<…>) or name an entry"),
@@ -162,7 +162,10 @@ const EXPRESSIONS: &[(&str, &str)] = &[
     ("HOUR(price)", "1:29: HOUR: argument 1 is BIGINT, not a time; CAST it"),
     ("ABS(channel)", "1:28: ABS: argument 1 is STRING, not a number; CAST it"),
     ("SUBSTRING(channel, 'a')", "1:34: SUBSTRING: argument 2 is STRING, not an integer; CAST it"),
-    ("CARDINALITY(channel)", "1:36: CARDINALITY: argument 1 is STRING, not an ARRAY; CAST it"),
+    (
+        "CARDINALITY(channel)",
+        "1:36: CARDINALITY: argument 1 is STRING, not an ARRAY or a MAP; CAST it",
+    ),
     ("GREATEST(ARRAY[1])", "1:1: GREATEST: ARRAY<INT> cannot be ordered"),
     ("REGEXP_EXTRACT(channel, 'a', 2)", "1:39: REGEXP_EXTRACT: the pattern has 0 groups, not 2"),
     ("REGEXP(channel, '(')", "1:31: REGEXP: the pattern '(' is not supported: unclosed group"),
@@ -171,16 +174,16 @@ const EXPRESSIONS: &[(&str, &str)] = &[
         "1:24: LIKE: what follows the escape character is not %, _ or itself",
     ),
     (
-        "TO_TIMESTAMP_LTZ(price, 6)",
-        "1:41: TO_TIMESTAMP_LTZ: the precision is 0 (seconds) or 3 (milliseconds)",
+        "TO_TIMESTAMP_LTZ(price, 10)",
+        "1:41: TO_TIMESTAMP_LTZ: the precision is a literal from 0 to 9",
     ),
     (
         "TO_TIMESTAMP_LTZ(channel, 3)",
-        "1:41: TO_TIMESTAMP_LTZ: argument 1 is STRING, not a number; CAST it",
+        "1:41: TO_TIMESTAMP_LTZ: argument 2 is INT, not STRING; CAST it",
     ),
     (
         "DATE_FORMAT(ts, 'yyyy ''open')",
-        "1:36: DATE_FORMAT: a quote in the date pattern is not closed",
+        "1:36: DATE_FORMAT: a quote in the pattern 'yyyy 'open' is not closed",
     ),
     (
         "MAX(price)",
@@ -202,7 +205,6 @@ const EXPRESSIONS: &[(&str, &str)] = &[
     ("DATE 'x'", "1:29: 'x' is not one; write DATE '2020-01-01'"),
     ("price ^ 2", "1:24: the operator BIT_XOR is not supported"),
     ("price << 2", "1:33: the operator before this is not supported"),
-    ("channel.x", "1:1: STRING has no fields"),
 ];
 
 #[test]

@@ -250,7 +250,7 @@ mod tests {
             let problem = Formatter::for_writing(invalid).unwrap_err();
             assert!(matches!(problem, Problem::Invalid(_)), "{invalid}");
         }
-        for unsupported in ["XXX", "z", "ppH", "B", "VV"] {
+        for unsupported in ["XX\u{58}", "z", "ppH", "B", "VV"] {
             let problem = Formatter::for_writing(unsupported).unwrap_err();
             assert!(matches!(problem, Problem::Unsupported(_)), "{unsupported}");
         }
