@@ -88,7 +88,8 @@ fn check_function(function: &Function) -> Checked<()> {
         return refuse(span, message);
     }
     let aggregate = functions::is_aggregate(&name);
-    if !aggregate && !functions::is_scalar(&name) {
+    // Without quotes the tokenizer reads `$` as a placeholder: such a call was made of a syntax.
+    if !aggregate && !name.starts_with('$') && !functions::is_scalar(&name) {
         let hint = super::error::did_you_mean(&name, functions::names());
         return refuse(span, format!("the function {name} is not supported{hint}"));
     }

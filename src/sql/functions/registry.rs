@@ -1,7 +1,7 @@
 //! How DataFusion's planner sees our functions: names and types, nothing it could run.
 
 use arrow::datatypes::{DataType, Field, FieldRef};
-use datafusion_common::{DataFusionError, Result as PlanResult, ScalarValue};
+use datafusion_common::{DataFusionError, Result as PlanResult};
 use datafusion_expr::function::{AccumulatorArgs, StateFieldsArgs};
 use datafusion_expr::{
     Accumulator, AggregateUDF, AggregateUDFImpl, ColumnarValue, ReturnFieldArgs,
@@ -67,12 +67,13 @@ impl ScalarUDFImpl for Named {
         Ok(self.result(columns))
     }
 
-    /// The names of a ROW's fields are constants on which the type depends.
+    /// The names of a ROW's fields and the `RETURNING` of JSON_VALUE are constants on which the type
+    /// depends.
     fn return_field_from_args(&self, args: ReturnFieldArgs) -> PlanResult<FieldRef> {
         let fields = args.arg_fields.iter().map(|field| field.data_type()).enumerate();
         let typed = fields.zip(args.scalar_arguments).map(|(field, constant)| match constant {
-            Some(text @ ScalarValue::Utf8(Some(_))) => Typed::constant((*text).clone()),
-            _ => column(field),
+            Some(value) => Typed::constant((*value).clone()),
+            None => column(field),
         });
         Ok(Arc::new(Field::new(self.name, self.result(typed.collect()), true)))
     }
