@@ -99,64 +99,47 @@ struct LedgerReport {
 
 /// What the process knows of its run besides the totals.
 pub(super) struct RunFacts<'a> {
-    pub(super) job: &'a str,
+    pub(super) job: &'a Job,
+    pub(super) prepared: &'a Prepared,
     pub(super) run: u32,
     pub(super) outcome: &'static str,
+    pub(super) error: Option<String>,
     pub(super) cores: u16,
     pub(super) wall_seconds: f64,
-    pub(super) cpu_seconds: f64,
-    pub(super) memory_peak_bytes: u64,
-    pub(super) source_names: Vec<String>,
-    pub(super) sink_names: Vec<String>,
-    pub(super) graph: &'a Graph,
     /// `None` when the ledger was not checked.
     pub(super) violations: Option<Vec<String>>,
-    pub(super) error: Option<String>,
-}
-
-impl<'a> RunFacts<'a> {
-    /// Of a process at its end; wall time, cores, outcome and what went wrong are the caller's.
-    pub(super) fn new(job: &'a Job, prepared: &'a Prepared, run: u32) -> RunFacts<'a> {
-        let usage = process_usage();
-        RunFacts {
-            job: &job.name,
-            run,
-            outcome: "",
-            cores: 0,
-            wall_seconds: 0.0,
-            cpu_seconds: usage.cpu.as_secs_f64(),
-            memory_peak_bytes: usage.memory_peak_bytes,
-            source_names: prepared.sources.iter().map(|it| it.planned.name.clone()).collect(),
-            sink_names: prepared.sinks.iter().map(|it| it.planned.name.clone()).collect(),
-            graph: &prepared.graph.graph,
-            violations: None,
-            error: None,
-        }
-    }
 }
 
 impl Report {
     pub(super) fn new(facts: RunFacts<'_>, totals: &Totals) -> Report {
-        let sources = facts.source_names.into_iter().zip(&totals.sources);
-        let sinks = facts.sink_names.into_iter().zip(&totals.sinks).zip(&totals.latencies);
+        let RunFacts { job, prepared, .. } = facts;
+        let usage = process_usage();
+        let sources = prepared.sources.iter().zip(&totals.sources);
+        let sinks = prepared.sinks.iter().zip(&totals.sinks).zip(&totals.latencies);
         Report {
             schema: REPORT_SCHEMA,
-            job: facts.job.to_owned(),
+            job: job.name.clone(),
             version: env!("CARGO_PKG_VERSION"),
             run: facts.run,
             outcome: facts.outcome,
             cores: facts.cores,
             wall_seconds: facts.wall_seconds,
-            cpu_seconds: facts.cpu_seconds,
-            memory_peak_bytes: facts.memory_peak_bytes,
-            sources: sources.map(|(name, counters)| (name, counters.into())).collect(),
+            cpu_seconds: usage.cpu.as_secs_f64(),
+            memory_peak_bytes: usage.memory_peak_bytes,
+            sources: sources
+                .map(|(it, counters)| (it.planned.name.clone(), counters.into()))
+                .collect(),
             sinks: sinks
-                .map(|((name, counters), latency)| (name, SinkReport::new(counters, latency)))
+                .map(|((it, counters), latency)| {
+                    (it.planned.name.clone(), SinkReport::new(counters, latency))
+                })
                 .collect(),
             operators: totals
                 .operators
                 .iter()
-                .map(|(spec, counters)| OperatorReport::new(label(facts.graph, *spec), counters))
+                .map(|(spec, counters)| {
+                    OperatorReport::new(label(&prepared.graph.graph, *spec), counters)
+                })
                 .collect(),
             late_rows: totals.late(),
             rejected_records: totals.rejected(),
@@ -188,6 +171,11 @@ impl Report {
             self.wall_seconds,
             self.cpu_seconds
         )
+    }
+
+    /// Sums of the ledger that do not agree.
+    pub(super) fn violations(&self) -> &[String] {
+        self.ledger.as_ref().map_or(&[], |ledger| &ledger.violations)
     }
 
     /// The document, indented, with a line end.

@@ -65,36 +65,32 @@ pub(super) fn run(job: &Job, options: &RunOptions) -> Result<(), JobError> {
     let ended = running.supervise(&prepared, began_ns);
     let run = directory.run();
     let ended = ended.and_then(|()| running.end());
+    let totals = running.totals();
+    let violations = || ledger::violations(prepared.stages(), &prepared.diversions, &totals);
     let facts = RunFacts {
+        job,
+        prepared: &prepared,
+        run,
+        outcome: ended.as_ref().map_or("failed", |outcome| outcome.word()),
+        error: ended.as_ref().err().map(|error| error.lines.join("\n")),
         cores: core_count,
         wall_seconds: seconds(SystemClock.monotonic_ns() - began_ns),
-        ..RunFacts::new(job, &prepared, run)
+        violations: ended.is_ok().then(violations),
     };
-    let result = conclude(&prepared, ended, facts, &running.totals(), options.report.as_deref());
-    if result? == Outcome::Finished {
+    let report = Report::new(facts, &totals);
+    if conclude(ended, &report, options.report.as_deref())? == Outcome::Finished {
         let at = crate::record::Timestamp::from_millis(SystemClock.wall_ms()).to_string();
         directory.set_finished(&Finished { definition, run, at })?;
     }
     Ok(())
 }
 
-/// Checks the ledger of a run that ended well, and reports one that ended in any way.
+/// Reports a run, however it ended. A ledger that does not balance is an error.
 fn conclude(
-    prepared: &Prepared,
     ended: Result<Outcome, JobError>,
-    mut facts: RunFacts<'_>,
-    totals: &Totals,
+    report: &Report,
     path: Option<&Path>,
 ) -> Result<Outcome, JobError> {
-    facts.outcome = match &ended {
-        Ok(outcome) => outcome.word(),
-        Err(_) => "failed",
-    };
-    facts.violations =
-        ended.is_ok().then(|| ledger::violations(prepared.stages(), &prepared.diversions, totals));
-    facts.error = ended.as_ref().err().map(|error| error.lines.join("\n"));
-    let broken = facts.violations.clone().unwrap_or_default();
-    let report = Report::new(facts, totals);
     say(&report.summary());
     let written = path.map_or(Ok(()), |path| {
         std::fs::write(path, report.to_json()).map_err(|error| {
@@ -104,10 +100,11 @@ fn conclude(
     // What ended the job is said first.
     let outcome = ended?;
     written?;
-    if broken.is_empty() {
+    let lines = report.violations().iter().map(|line| format!("ledger: {line}; this is a bug"));
+    let lines: Vec<String> = lines.collect();
+    if lines.is_empty() {
         return Ok(outcome);
     }
-    let lines = broken.iter().map(|line| format!("ledger: {line}; this is a bug")).collect();
     Err(JobError { class: ErrorClass::DataIntegrity, lines })
 }
 

@@ -21,6 +21,15 @@ fn source(address: &str, more: &str) -> String {
     )
 }
 
+/// A job from a socket to a sink that connects to `address`.
+fn with_sink(address: &str) -> Directory {
+    let sink = format!(
+        "[sinks.out]\nconnector = \"tcp\"\nconnect = \"{address}\"\nformat = \"csv\"\nheader = true\n"
+    );
+    let sql = "INSERT INTO out SELECT n FROM numbers";
+    Directory::with_job(&job(&format!("{NUMBERS}{sink}"), sql))
+}
+
 #[test]
 fn a_source_connects_again_and_again() {
     let (listener, address) = listener();
@@ -59,11 +68,7 @@ fn a_source_that_connects_once() {
 #[test]
 fn a_sink_connects_again_and_again() {
     let (listener, address) = listener();
-    let sink = format!(
-        "[sinks.out]\nconnector = \"tcp\"\nconnect = \"{address}\"\nformat = \"csv\"\nheader = true\n"
-    );
-    let sql = "INSERT INTO out SELECT n FROM numbers";
-    let directory = Directory::with_job(&job(&format!("{NUMBERS}{sink}"), sql));
+    let directory = with_sink(&address);
     let arguments = ["run", "job.toml", "--cores", "2", "--report", "report.json"];
     let mut running = directory.start(&arguments);
     let mut producer = connect(running.address("source numbers"));
@@ -89,11 +94,7 @@ fn a_sink_connects_again_and_again() {
 #[test]
 fn a_sink_leaves_a_peer_that_closes() {
     let (listener, address) = listener();
-    let sink = format!(
-        "[sinks.out]\nconnector = \"tcp\"\nconnect = \"{address}\"\nformat = \"csv\"\nheader = true\n"
-    );
-    let sql = "INSERT INTO out SELECT n FROM numbers";
-    let directory = Directory::with_job(&job(&format!("{NUMBERS}{sink}"), sql));
+    let directory = with_sink(&address);
     let arguments = ["run", "job.toml", "--cores", "2", "--report", "report.json"];
     let mut running = directory.start(&arguments);
     let mut producer = connect(running.address("source numbers"));
