@@ -1,6 +1,7 @@
 //! What is moved: rows in columns, the marks that travel between them, and where a key belongs.
 //!
 //! Read: `time` (event time) · `batch` (rows of one split, with what travels beside each row) ·
+//! `gather` (their rows at given indices) ·
 //! `element` (batch, watermark, barrier, end) · `key` (canonical bytes and hash of key columns) ·
 //! `key_group` (hash to key group to core) · `expression` (a function of
 //! a batch's rows, which the planner supplies).
@@ -8,6 +9,7 @@
 mod batch;
 mod element;
 mod expression;
+mod gather;
 mod key;
 mod key_group;
 mod time;

@@ -1,7 +1,8 @@
 //! What the standard library lacks; imports nothing of the engine.
 //!
-//! Read: `core_id` · `quantity` (number and unit) with `byte_size` and `duration` · `failure` (why a part gave up) · `suggest` ("did
-//! you mean") · `cpu` (what the binary was built for).
+//! Read: `core_id` · `quantity` (number and unit) with `byte_size` and `duration` · `failure` (why a
+//! part gave up) · `suggest` ("did you mean") · `room` (of vectors that are handed over) ·
+//! `cpu` (what the binary was built for).
 
 mod byte_size;
 mod core_id;
@@ -9,6 +10,7 @@ mod cpu;
 mod duration;
 mod failure;
 mod quantity;
+mod room;
 mod suggest;
 
 pub use byte_size::{format_byte_size, parse_byte_size};
@@ -17,4 +19,5 @@ pub use cpu::missing_cpu_features;
 pub use duration::{format_duration, parse_duration};
 pub use failure::{Failure, FailureClass};
 pub use quantity::QuantityError;
+pub use room::take_with_room;
 pub use suggest::{did_you_mean, one_of, suggestion};

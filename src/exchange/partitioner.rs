@@ -6,7 +6,7 @@
 //! A batch whose rows all belong to one core is passed on as it is.
 
 use crate::record::{Batch, EncodedKeys, KeyEncoder, KeyGroup, KeyHasher, UnsupportedKeyType};
-use crate::stdx::CoreId;
+use crate::stdx::{CoreId, take_with_room};
 use arrow::array::{ArrayRef, UInt32Array};
 use arrow::buffer::ScalarBuffer;
 use arrow::datatypes::{DataType, Schema};
@@ -136,7 +136,7 @@ impl ByKey {
         let columns: Vec<ArrayRef> =
             self.columns.iter().map(|&column| batch.rows.column(column).clone()).collect();
         self.encoder.encode(&columns, batch.len(), self.hasher, &mut self.keys);
-        ScalarBuffer::from(std::mem::take(&mut self.keys.hashes))
+        ScalarBuffer::from(take_with_room(&mut self.keys.hashes))
     }
 }
 

@@ -2,12 +2,17 @@
 //!
 //! Invariant: every tag that is present has exactly one value per row.
 
-use arrow::array::{Array, ArrayRef, AsArray, BinaryArray, BooleanArray, RecordBatch, UInt64Array};
+use arrow::array::{
+    Array, ArrayRef, AsArray, BinaryArray, BooleanArray, RecordBatch, RecordBatchOptions,
+    UInt64Array,
+};
 use arrow::buffer::ScalarBuffer;
-use arrow::compute::{FilterBuilder, take};
+use arrow::compute::FilterBuilder;
 use arrow::datatypes::{Int64Type, UInt64Type};
 use arrow::error::ArrowError;
 use std::sync::Arc;
+
+use super::gather::gather;
 
 /// The unit of work: whatever had arrived when the core came round. One record is a batch of one.
 #[derive(Clone, Debug)]
@@ -83,8 +88,11 @@ impl Batch {
     /// # Errors
     /// Arrow's, when a column type cannot be gathered or an index is out of range.
     pub fn take(&self, indices: &arrow::array::UInt32Array) -> Result<Batch, ArrowError> {
-        let rows = arrow::compute::take_record_batch(&self.rows, indices)?;
-        let tags = self.tags.map(|array| take(array, indices, None))?;
+        let columns = self.rows.columns().iter().map(|column| gather(column, indices));
+        let columns = columns.collect::<Result<Vec<ArrayRef>, ArrowError>>()?;
+        let options = RecordBatchOptions::new().with_row_count(Some(indices.len()));
+        let rows = RecordBatch::try_new_with_options(self.rows.schema(), columns, &options)?;
+        let tags = self.tags.map(|array| gather(array, indices))?;
         Ok(Batch { rows, tags, arrival_ns: self.arrival_ns })
     }
 

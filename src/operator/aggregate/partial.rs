@@ -12,6 +12,7 @@ use std::sync::Arc;
 
 use super::input::{bytes_of, decimals_of, floats_of, ints_of, selection};
 use super::plan::{DistinctSet, Lane, LaneOperation};
+use crate::stdx::take_with_room;
 
 /// The values of one lane, by group.
 #[derive(Debug)]
@@ -98,10 +99,10 @@ impl LaneColumn {
     /// The values as an array; the column is empty afterwards.
     pub(in crate::operator) fn take(&mut self, operation: LaneOperation) -> ArrayRef {
         match self {
-            LaneColumn::Int(values) => Arc::new(Int64Array::from(std::mem::take(values))),
-            LaneColumn::Float(values) => Arc::new(Float64Array::from(std::mem::take(values))),
+            LaneColumn::Int(values) => Arc::new(Int64Array::from(take_with_room(values))),
+            LaneColumn::Float(values) => Arc::new(Float64Array::from(take_with_room(values))),
             LaneColumn::Decimal(values) => {
-                let array = Decimal128Array::from(std::mem::take(values));
+                let array = Decimal128Array::from(take_with_room(values));
                 Arc::new(array.with_data_type(operation.data_type()))
             }
             LaneColumn::Bytes(values) => Arc::new(BinaryArray::from_iter(std::mem::take(values))),

@@ -15,6 +15,7 @@ use super::slices::Pane;
 use crate::limits::BATCH_ROWS_MAX;
 use crate::record::EncodedKeys;
 use crate::state::keys_equal;
+use crate::stdx::take_with_room;
 
 /// Half of them stay free.
 const SLOTS: usize = 2 * BATCH_ROWS_MAX;
@@ -147,11 +148,12 @@ impl Grouping {
             ends: Int64Array::from_iter_values(ends),
             firsts: Int64Array::from_iter_values(firsts),
             keys: binary_array(
-                std::mem::take(&mut self.key_bytes),
-                std::mem::replace(&mut self.key_offsets, vec![0]),
+                take_with_room(&mut self.key_bytes),
+                take_with_room(&mut self.key_offsets),
             ),
-            hashes: std::mem::take(&mut self.hashes).into(),
+            hashes: take_with_room(&mut self.hashes).into(),
         };
+        self.key_offsets.push(0);
         self.pane_of.clear();
         self.panes.clear();
         self.pane_numbers.clear();
@@ -172,8 +174,8 @@ pub(super) fn ungrouped(keys: &mut EncodedKeys, panes: &RowPanes) -> GroupColumn
     GroupColumns {
         ends: ends.into(),
         firsts: firsts.into(),
-        keys: binary_array(std::mem::take(&mut keys.bytes), offsets),
-        hashes: std::mem::take(&mut keys.hashes).into(),
+        keys: binary_array(take_with_room(&mut keys.bytes), offsets),
+        hashes: take_with_room(&mut keys.hashes).into(),
     }
 }
 

@@ -22,6 +22,7 @@ use crate::metrics::OperatorCounters;
 use crate::operator::aggregate::{LaneColumn, distinct_argument};
 use crate::operator::{Diverted, DivertedKind, Operator, Output, Progress, TimeDomain};
 use crate::record::{Batch, EncodedKeys, Epoch, KeyHasher, RowTags, Timestamp, Watermark};
+use crate::stdx::take_with_room;
 
 /// Rows after which it is decided whether combining pays.
 const SAMPLE_ROWS: usize = 4096;
@@ -194,7 +195,7 @@ impl WindowSender {
             Arc::new(groups.ends),
             Arc::new(groups.firsts),
             Arc::new(groups.keys),
-            Arc::new(Int64Array::from(std::mem::take(&mut self.rows))),
+            Arc::new(Int64Array::from(take_with_room(&mut self.rows))),
         ];
         for (column, lane) in self.lanes.iter_mut().zip(self.plan.aggregates.sent_lanes()) {
             columns.push(column.take(lane.operation));
