@@ -103,6 +103,10 @@ pub const SQL_PARSER_DEPTH_MAX: usize = 256;
 /// Depth of an expression tree; `a + b + c` is 3 deep. Evaluation recurses on a core's stack.
 pub const SQL_EXPRESSION_DEPTH_MAX: usize = 256;
 
+/// Nodes of one bound expression, a shared one counted wherever it stands: BETWEEN, NULLIF and their
+/// like compute an operand twice, and twice again inside of each other. As many as there are tokens.
+pub const SQL_EXPRESSION_NODES_MAX: usize = SQL_TOKENS_MAX;
+
 /// Operators of one job before they are optimised; a view counts wherever it is read.
 pub const SQL_OPERATORS_MAX: usize = 10_000;
 

@@ -5,7 +5,7 @@
 //! place.
 //!
 //! Read: `error` (mistakes and places) · `dialect`, `tokens`, `statement`, `ddl`, `type_syntax` (text to syntax) · `walk`,
-//! `refuse`, `aliases`, `rewrite`, `literals`, `interval` (what is supported, in forms DataFusion reads) ·
+//! `refuse`, `reserved`, `aliases`, `rewrite`, `literals`, `interval` (what is supported, in forms DataFusion reads) ·
 //! `types`, `catalog` · `planner`, `relations`, `fields`, `words` (DataFusion's planner, set up as Flink's) · `bind`,
 //! `operators`, `integers`, `floats`, `texts`, `moments`, `similar`, `cast`, `functions` (expressions with Flink's types) · `streaming`, `relation`, `aggregate`, `optimize`, `lower` (plans to the
 //! graph) · `job`, `sinks`, `settings` (statements in order) · `eval` (at run time).
@@ -37,6 +37,7 @@ mod refuse;
 mod refuse_expr;
 mod relation;
 mod relations;
+mod reserved;
 mod rewrite;
 mod settings;
 mod similar;

@@ -126,11 +126,11 @@ fn a_hopping_window_with_distinct_and_filter() {
 #[test]
 fn a_window_over_a_window() {
     check(
-        "CREATE VIEW per_key AS SELECT k, COUNT(*) AS n, window_time AS at \
+        "CREATE VIEW per_key AS SELECT k, COUNT(*) AS n, window_time AS moment \
          FROM TABLE(TUMBLE(TABLE input, DESCRIPTOR(ts), INTERVAL '2' SECOND)) \
          GROUP BY k, window_start, window_end, window_time; \
          INSERT INTO output SELECT MAX(n) AS most, COUNT(*) AS ks, window_start, window_end \
-         FROM TABLE(TUMBLE(TABLE per_key, DESCRIPTOR(at), INTERVAL '10' SECOND)) \
+         FROM TABLE(TUMBLE(TABLE per_key, DESCRIPTOR(moment), INTERVAL '10' SECOND)) \
          GROUP BY window_start, window_end",
     );
 }
@@ -138,9 +138,9 @@ fn a_window_over_a_window() {
 #[test]
 fn a_union_of_two_branches() {
     check(
-        "CREATE VIEW both AS SELECT k, ts FROM input WHERE v > 0 UNION ALL \
+        "CREATE VIEW either AS SELECT k, ts FROM input WHERE v > 0 UNION ALL \
          SELECT k, ts FROM input WHERE s = 's1'; \
-         INSERT INTO output SELECT k, COUNT(*) AS n, window_end FROM TABLE(TUMBLE(TABLE both, \
+         INSERT INTO output SELECT k, COUNT(*) AS n, window_end FROM TABLE(TUMBLE(TABLE either, \
          DESCRIPTOR(ts), INTERVAL '5' SECOND)) GROUP BY k, window_start, window_end",
     );
 }

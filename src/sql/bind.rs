@@ -21,6 +21,7 @@ use super::functions::{self, BindOptions};
 use super::operators::{arithmetic, compare, negate};
 use super::similar::bind_similar;
 use super::types::{DECIMAL_PRECISION_MAX, SqlType, common_type, is_integer, type_name};
+use crate::limits::SQL_EXPRESSION_NODES_MAX;
 
 /// Binds expressions over the columns of one relation.
 pub(super) struct Binder<'a> {
@@ -37,9 +38,11 @@ pub(super) struct Binder<'a> {
 impl Binder<'_> {
     /// The expression with its type; faults have the place of the nearest column.
     pub(super) fn bind(&self, expr: &Expr) -> Checked<Typed> {
-        self.bind_node(expr).map(fold).map_err(|fault| match location_of(expr) {
-            Some(location) => fault.or_at(location),
-            None => fault,
+        self.bind_node(expr).map(fold).and_then(within_size).map_err(|fault| {
+            match location_of(expr) {
+                Some(location) => fault.or_at(location),
+                None => fault,
+            }
         })
     }
 
@@ -290,6 +293,21 @@ impl Binder<'_> {
     fn like(&self, like: &Like) -> Checked<Typed> {
         let (text, pattern) = (self.bind(&like.expr)?, self.bind(&like.pattern)?);
         functions::bind_like(text, pattern, like.negated, like.escape_char).map_err(Fault::anywhere)
+    }
+}
+
+/// Refuses an expression whose parts have doubled too often.
+fn within_size(typed: Typed) -> Checked<Typed> {
+    fn count(expr: &Physical, nodes_left: usize) -> Option<usize> {
+        expr.children()
+            .into_iter()
+            .try_fold(nodes_left.checked_sub(1)?, |left, child| count(child, left))
+    }
+    match count(&typed.expr, SQL_EXPRESSION_NODES_MAX) {
+        Some(_) => Ok(typed),
+        None => Err(Fault::anywhere(
+            "this expression computes its parts again and again; compute a part in a subquery",
+        )),
     }
 }
 

@@ -1,6 +1,6 @@
 //! The catalog: tables of the TOML file and of CREATE TABLE, and views, under one name each.
 
-use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use datafusion_common::DFSchema;
 use datafusion_expr::LogicalPlan;
 use sqlparser::ast::{Expr, Ident};
@@ -306,6 +306,14 @@ fn watermark(
             "`{}` is {}; WATERMARK FOR takes a TIMESTAMP or TIMESTAMP_LTZ",
             name.value,
             type_name(&column.data_type)
+        )));
+    }
+    if !matches!(column.data_type, DataType::Timestamp(TimeUnit::Millisecond, _)) {
+        return Err(fault(format!(
+            "`{name}` is {}; WATERMARK FOR takes a precision of 0 to 3: declare (3), or a column with \
+             AS CAST({name} AS TIMESTAMP(3))",
+            type_name(&column.data_type),
+            name = name.value,
         )));
     }
     let rowtime = column.value(expressions.physical).map_err(fault)?.expr;

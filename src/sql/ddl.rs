@@ -6,7 +6,7 @@ use sqlparser::parser::{Parser, ParserError};
 use sqlparser::tokenizer::{Location, Token};
 use std::collections::BTreeMap;
 
-use super::statement::{refuse, simple_name};
+use super::statement::{new_name, refuse, simple_name};
 use super::type_syntax::{parse_nullability, parse_type};
 use super::types::{SqlType, without_bounds};
 use super::{SqlText, WithOption};
@@ -173,7 +173,7 @@ fn parse_column(
     parser: &mut Parser,
     list: &mut ColumnList,
 ) -> Result<ColumnDeclaration, ParserError> {
-    let name = parser.parse_identifier()?;
+    let name = new_name(parser)?;
     if parser.parse_keyword(Keyword::AS) {
         let expression = parser.parse_expr()?;
         parse_column_comment(parser)?;

@@ -4,6 +4,7 @@
 //! argument of window functions.
 
 mod calls;
+mod operators;
 
 use sqlparser::ast::{CastKind, Expr, Query, SetExpr, Statement, TableFactor, TableWithJoins};
 use sqlparser::dialect::Dialect;
@@ -18,6 +19,7 @@ use super::tokens::in_known_forms;
 use super::type_syntax::parse_type;
 use crate::limits::{SQL_NESTING_MAX, SQL_TEXT_BYTES_MAX, SQL_TOKENS_MAX};
 use calls::{special_call, special_predicate};
+use operators::{case_expression, next_precedence, special_operation};
 
 /// Expressions begun per token. Where sqlparser fails it tries other readings of what it has read,
 /// and inside each of those again: `CASE WHEN a THEN CASE WHEN …` without END would take 2ⁿ tries.
@@ -99,6 +101,7 @@ impl Dialect for FlinkDialect {
             (Keyword::TABLE, Token::Word(_)) => Some(table_argument(parser)),
             (Keyword::TABLE, _) => None,
             (Keyword::MAP, Token::LBracket) => Some(map_constructor(parser)),
+            (Keyword::CASE, _) => Some(case_expression(parser, &self.prefixes_left)),
             (Keyword::CAST, Token::LParen) => Some(cast_expression(parser, CastKind::Cast)),
             (Keyword::TRY_CAST, Token::LParen) => Some(cast_expression(parser, CastKind::TryCast)),
             _ => special_call(parser),
@@ -111,7 +114,11 @@ impl Dialect for FlinkDialect {
         expr: &Expr,
         precedence: u8,
     ) -> Option<Result<Expr, ParserError>> {
-        special_predicate(parser, expr, precedence)
+        special_operation(parser, expr).or_else(|| special_predicate(parser, expr, precedence))
+    }
+
+    fn get_next_precedence(&self, parser: &Parser) -> Option<Result<u8, ParserError>> {
+        next_precedence(parser).map(Ok)
     }
 
     fn parse_statement(&self, _: &mut Parser) -> Option<Result<Statement, ParserError>> {

@@ -5,7 +5,7 @@
 //! `string`, `search`, `characters`, `like`, `regex`, `printf`, `encoding`, `hash`, `network` · numbers:
 //! `math`, `rounding`, `random` · times: `time`, with `calendar` and `java_format` · `json` · values with
 //! parts: `array`, `array_change`, `array_search`, `map`, `text_map`, `row` · `conditional`, `classes` ·
-//! `aggregate`.
+//! `symmetric` · `aggregate`.
 
 mod aggregate;
 mod array;
@@ -33,6 +33,7 @@ mod rounding;
 mod row;
 mod search;
 mod string;
+mod symmetric;
 mod text_map;
 mod time;
 mod utf16;
@@ -75,6 +76,10 @@ pub(super) const JSON_FUNCTION: &str = "$JSON";
 
 /// Name of `(a, b) OVERLAPS (c, d)`.
 pub(super) const OVERLAPS_FUNCTION: &str = "$OVERLAPS";
+
+/// Name of `x BETWEEN SYMMETRIC a AND b`.
+pub(super) const BETWEEN_SYMMETRIC_FUNCTION: &str = "$BETWEEN_SYMMETRIC";
+
 /// Name under which an element of an ARRAY or MAP is read; no user can write it.
 pub(super) const ITEM_FUNCTION: &str = "$ITEM";
 
@@ -102,6 +107,7 @@ fn scalars() -> impl Iterator<Item = &'static Scalar> {
         array_search::SCALARS,
         map::SCALARS,
         row::SCALARS,
+        symmetric::SCALARS,
     ]
     .into_iter()
     .flatten()

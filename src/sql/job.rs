@@ -163,6 +163,8 @@ impl<'a> Job<'a> {
         if !errors.is_empty() {
             return Err(errors);
         }
+        let mut notes = settings.notes;
+        notes.append(&mut targets.notes);
         targets.connect(&mut builder);
         let nodes = optimize(builder.nodes, &|name| watermark_columns(&catalog.tables[name]));
         let lowered = lower(&nodes, &catalog);
@@ -170,7 +172,7 @@ impl<'a> Job<'a> {
             graph: lowered.graph,
             sources: lowered.sources,
             sinks: lowered.sinks,
-            notes: settings.notes,
+            notes,
             idle_timeout_ms: settings.idle_timeout_ms,
         })
     }

@@ -6,14 +6,15 @@
 
 use sqlparser::ast::{
     Distinct, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, GroupByExpr, Join,
-    JoinConstraint, JoinOperator, Query, Select, SelectFlavor, SelectItem,
-    SelectItemQualifiedWildcardKind, SetExpr, SetOperator, SetQuantifier, Spanned, TableFactor,
-    UnaryOperator, Value, WildcardAdditionalOptions,
+    JoinConstraint, JoinOperator, ObjectNamePart, Query, Select, SelectFlavor, SelectItem,
+    SelectItemQualifiedWildcardKind, SetExpr, SetOperator, SetQuantifier, Spanned, TableAlias,
+    TableFactor, UnaryOperator, Value, WildcardAdditionalOptions,
 };
 use sqlparser::tokenizer::{Location, Span};
 
 use super::error::{Checked, Fault};
 use super::refuse_expr::{check_expr, check_window_call};
+use super::reserved::{check_name, check_names};
 use super::walk::{Visitor, walk_expr, walk_query};
 use crate::limits::SQL_EXPRESSION_DEPTH_MAX;
 
@@ -73,6 +74,7 @@ impl Visitor for Checker {
         } = &*query;
         if let Some(with) = with {
             unless(with.recursive, with.span(), "WITH RECURSIVE")?;
+            with.cte_tables.iter().try_for_each(|table| check_alias(&table.alias))?;
         }
         if let Some(order_by) = order_by {
             refuse(order_by.span(), "ORDER BY is not supported; a stream has no end to sort at")?;
@@ -240,7 +242,8 @@ fn check_select(select: &Select) -> Checked<()> {
 
 fn check_item(item: &SelectItem) -> Checked<()> {
     match item {
-        SelectItem::UnnamedExpr(_) | SelectItem::ExprWithAlias { .. } => Ok(()),
+        SelectItem::UnnamedExpr(_) => Ok(()),
+        SelectItem::ExprWithAlias { alias, .. } => check_name(alias),
         SelectItem::QualifiedWildcard(SelectItemQualifiedWildcardKind::Expr(expr), _) => {
             unless(true, expr.span(), "`*` behind an expression")
         }
@@ -335,8 +338,29 @@ fn bare(expression: &Expr) -> &Expr {
     }
 }
 
+fn check_alias(alias: &TableAlias) -> Checked<()> {
+    check_name(&alias.name)?;
+    check_names(alias.columns.iter().map(|column| &column.name))
+}
+
+/// Names of an element of FROM.
+fn check_table_names(factor: &TableFactor) -> Checked<()> {
+    let (TableFactor::Table { alias, .. }
+    | TableFactor::Derived { alias, .. }
+    | TableFactor::TableFunction { alias, .. }
+    | TableFactor::UNNEST { alias, .. }) = factor
+    else {
+        return Ok(());
+    };
+    if let TableFactor::Table { name, args: None, .. } = factor {
+        check_names(name.0.iter().filter_map(ObjectNamePart::as_ident))?;
+    }
+    alias.as_ref().map_or(Ok(()), check_alias)
+}
+
 fn check_table_factor(factor: &TableFactor) -> Checked<()> {
     let span = factor.span();
+    check_table_names(factor)?;
     match factor {
         TableFactor::Table {
             name,

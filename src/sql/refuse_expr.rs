@@ -8,14 +8,17 @@ use sqlparser::ast::{
 use super::error::Checked;
 use super::functions;
 use super::refuse::{WINDOW_FUNCTIONS, refuse, unless};
+use super::reserved::{check_name, check_names};
 
 /// Refuses one expression; what is inside it is visited by itself.
 pub(super) fn check_expr(expr: &Expr) -> Checked<()> {
     let span = expr.span();
     match expr {
-        Expr::Identifier(_)
-        | Expr::CompoundIdentifier(_)
-        | Expr::IsFalse(_)
+        // The literal UNKNOWN is read as a name.
+        Expr::Identifier(name) if name.value.eq_ignore_ascii_case("UNKNOWN") => Ok(()),
+        Expr::Identifier(name) => check_name(name),
+        Expr::CompoundIdentifier(names) => check_names(names),
+        Expr::IsFalse(_)
         | Expr::IsNotFalse(_)
         | Expr::IsTrue(_)
         | Expr::IsNotTrue(_)

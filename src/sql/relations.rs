@@ -271,6 +271,13 @@ fn window_table(
         None => 0,
         Some(offset) => interval_millis(offset, "OFFSET")?,
     };
+    // HOP takes any offset, TUMBLE none as long as its windows: so does Flink.
+    if slide_ms.is_none() && offset_ms.abs() >= size_ms {
+        let message = format!(
+            "TUMBLE: the offset ({offset_ms} ms) must be shorter than the size ({size_ms} ms)"
+        );
+        return Err(error(span, message));
+    }
     let schema = window_schema(&input, &name, time_column, span)?;
     let (input, identity) = (Arc::new(input), Identity::default());
     let node =

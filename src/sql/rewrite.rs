@@ -15,7 +15,7 @@ pub(super) use star::expand_stars;
 use sqlparser::ast::{
     CastKind, CeilFloorKind, DataType, DateTimeField, Expr, Function, FunctionArg, FunctionArgExpr,
     FunctionArgumentList, FunctionArguments, Ident, Interval, ObjectName, Query, Select,
-    SelectItem, Spanned, TableFactor, TrimWhereField, Value,
+    SelectItem, SetExpr, Spanned, TableFactor, TrimWhereField, Value,
 };
 use sqlparser::tokenizer::Span;
 use std::collections::HashSet;
@@ -30,6 +30,7 @@ pub(super) const UNNAMED_PREFIX: &str = "EXPR$";
 
 /// Rewrites a query in place.
 pub(super) fn rewrite_query(query: &mut Query) -> Checked<()> {
+    name_results(&mut query.body);
     walk_query(query, &mut Rewriter)
 }
 
@@ -93,29 +94,37 @@ fn unnest_of(factor: &mut TableFactor) -> Option<TableFactor> {
     })
 }
 
-/// Gives unnamed expressions Flink's names, and the second of two equal names a number.
-fn name_columns(select: &mut Select) {
-    let mut taken = HashSet::new();
-    for (index, item) in select.projection.iter_mut().enumerate() {
-        let name = match item {
-            SelectItem::UnnamedExpr(Expr::Identifier(ident)) => ident.clone(),
-            SelectItem::UnnamedExpr(Expr::CompoundIdentifier(parts)) => {
-                parts[parts.len() - 1].clone()
+/// Gives every column of a query's result a name of its own, as Flink does at the end of a query.
+fn name_results(body: &mut SetExpr) {
+    match body {
+        SetExpr::Select(select) => {
+            name_columns(select);
+            let mut taken = HashSet::new();
+            for item in &mut select.projection {
+                if let SelectItem::ExprWithAlias { alias, .. } = item {
+                    alias.value = unique_name(&alias.value, &mut taken);
+                }
             }
-            SelectItem::UnnamedExpr(expr) => {
-                Ident::with_span(expr.span(), format!("{UNNAMED_PREFIX}{index}"))
-            }
-            SelectItem::ExprWithAlias { alias, .. } => {
-                taken.insert(alias.value.clone());
-                continue;
-            }
-            _ => continue,
-        };
-        let unique = unique_name(&name.value, &mut taken);
-        if let SelectItem::UnnamedExpr(expr) = item {
-            let alias = Ident { value: unique, ..name };
-            *item = SelectItem::ExprWithAlias { expr: taken_from(expr), alias };
         }
+        SetExpr::Query(query) => name_results(&mut query.body),
+        SetExpr::SetOperation { left, right, .. } => {
+            name_results(left);
+            name_results(right);
+        }
+        _ => {}
+    }
+}
+
+/// Gives unnamed expressions Flink's names.
+fn name_columns(select: &mut Select) {
+    for (index, item) in select.projection.iter_mut().enumerate() {
+        let SelectItem::UnnamedExpr(expr) = item else { continue };
+        let alias = match &*expr {
+            Expr::Identifier(ident) => ident.clone(),
+            Expr::CompoundIdentifier(parts) => parts[parts.len() - 1].clone(),
+            expr => Ident::with_span(expr.span(), format!("{UNNAMED_PREFIX}{index}")),
+        };
+        *item = SelectItem::ExprWithAlias { expr: taken_from(expr), alias };
     }
 }
 

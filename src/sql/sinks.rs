@@ -36,6 +36,14 @@ pub(super) struct Insert<'a> {
 #[derive(Default)]
 pub(super) struct Targets {
     by_name: BTreeMap<String, Target>,
+    /// For the user: one line each.
+    pub(super) notes: Vec<String>,
+}
+
+/// Sink's columns as the query names them, with notes for the user.
+struct Inferred {
+    schema: Schema,
+    notes: Vec<String>,
 }
 
 struct Target {
@@ -69,7 +77,11 @@ impl Targets {
         let schema = match (known, &table.columns) {
             (Some(schema), None) => schema,
             (_, Some(_)) => written_schema(table),
-            (None, None) => inferred_schema(&plan, &relation)?,
+            (None, None) => {
+                let Inferred { schema, notes } = inferred_schema(&name.value, &plan, &relation)?;
+                self.notes.extend(notes);
+                schema
+            }
         };
         let order = column_order(&schema, &insert.columns, &relation, &name)?;
         let mut outputs = Vec::new();
@@ -146,16 +158,18 @@ fn written_schema(table: &Table) -> Schema {
 }
 
 /// Names and types of the query, for a sink without a schema.
-fn inferred_schema(plan: &LogicalPlan, relation: &Relation) -> Checked<Schema> {
+fn inferred_schema(sink: &str, plan: &LogicalPlan, relation: &Relation) -> Checked<Inferred> {
     let mut fields: Vec<Field> = Vec::new();
+    let mut notes = Vec::new();
     for (index, field) in plan.schema().fields().iter().enumerate() {
         let fault = |message: String| Fault { location: output_location(plan, index), message };
         let name = field.name();
         if name.starts_with(UNNAMED_PREFIX) {
-            return Err(fault(format!(
-                "column {} of the query has no name, and the sink no schema; write … AS name",
+            notes.push(format!(
+                "sink {sink}: column {} of the query has no name and is written as {name}; write … AS \
+                 name",
                 index + 1
-            )));
+            ));
         }
         if fields.iter().any(|other| other.name() == name) {
             return Err(fault(format!("two columns are named `{name}`; rename one with AS")));
@@ -166,7 +180,7 @@ fn inferred_schema(plan: &LogicalPlan, relation: &Relation) -> Checked<Schema> {
         }
         fields.push(Field::new(name, data_type, true));
     }
-    Ok(Schema::new(fields))
+    Ok(Inferred { schema: Schema::new(fields), notes })
 }
 
 fn output_location(plan: &LogicalPlan, index: usize) -> Option<Location> {

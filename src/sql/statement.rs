@@ -12,6 +12,7 @@ use super::SqlText;
 use super::ddl::{CreateTable, parse_column_list, parse_create_table};
 use super::dialect::{FlinkDialect, parser_fault, tokenize};
 use super::error::{Checked, Fault};
+use super::reserved::check_name;
 use crate::limits::SQL_PARSER_DEPTH_MAX;
 
 /// A statement and where it begins.
@@ -235,7 +236,7 @@ fn parse_names(parser: &mut Parser) -> Result<Vec<Ident>, ParserError> {
     if !parser.consume_token(&Token::LParen) {
         return Ok(Vec::new());
     }
-    let names = parser.parse_comma_separated(Parser::parse_identifier)?;
+    let names = parser.parse_comma_separated(new_name)?;
     parser.expect_token(&Token::RParen)?;
     Ok(names)
 }
@@ -243,10 +244,22 @@ fn parse_names(parser: &mut Parser) -> Result<Vec<Ident>, ParserError> {
 /// A name in the one catalog and database there are.
 pub(super) fn simple_name(parser: &mut Parser) -> Result<Ident, ParserError> {
     let name = parser.parse_object_name(false)?;
-    last_part(&name).map_err(|fault| {
-        let Location { line, column } = fault.location.unwrap_or(Location { line: 1, column: 1 });
-        ParserError::ParserError(format!("{} at Line: {line}, Column: {column}", fault.message))
-    })
+    last_part(&name).and_then(checked_name).map_err(in_parsers_words)
+}
+
+/// A name that is no reserved word.
+pub(super) fn new_name(parser: &mut Parser) -> Result<Ident, ParserError> {
+    parser.parse_identifier().and_then(|name| checked_name(name).map_err(in_parsers_words))
+}
+
+fn checked_name(name: Ident) -> Checked<Ident> {
+    check_name(&name).map(|()| name)
+}
+
+/// A fault in the form the parser itself writes.
+fn in_parsers_words(fault: Fault) -> ParserError {
+    let Location { line, column } = fault.location.unwrap_or(Location { line: 1, column: 1 });
+    ParserError::ParserError(format!("{} at Line: {line}, Column: {column}", fault.message))
 }
 
 /// The table's own name; a qualified name must be in Flink's default catalog and database.

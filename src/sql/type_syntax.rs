@@ -12,7 +12,7 @@ use sqlparser::parser::{Parser, ParserError};
 use sqlparser::tokenizer::Token;
 
 use super::ddl::error_at;
-use super::statement::refuse;
+use super::statement::{new_name, refuse};
 use super::types::SqlType;
 
 /// A type. What is wrong with it and without parts has been refused, with its place.
@@ -120,7 +120,7 @@ fn parse_row(parser: &mut Parser, surplus: &mut u32) -> Result<DataType, ParserE
     }
     let mut fields: Vec<StructField> = Vec::new();
     loop {
-        let name = parser.parse_identifier()?;
+        let name = new_name(parser)?;
         if fields.iter().any(|field| field.field_name.as_ref() == Some(&name)) {
             let message = format!("the ROW has two fields `{}`", name.value);
             return error_at(name.span.start, &message);

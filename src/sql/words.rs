@@ -44,7 +44,7 @@ fn first_line(message: &str) -> String {
     }
     if line.starts_with("Projections require unique expression names") {
         let name = line.split("\" at position").next().and_then(|first| first.rsplit(' ').next());
-        let name = name.unwrap_or_default();
+        let name = name.and_then(|name| name.rsplit(['.', '"']).next()).unwrap_or_default();
         return format!("two columns are named `{name}`; give one another name with AS");
     }
     operands(line)

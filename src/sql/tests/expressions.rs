@@ -11,7 +11,7 @@ use super::super::types::type_name;
 use super::{TableRole, options, plan, run, table, text};
 
 const SCHEMA: &str = "tiny TINYINT, i INT, b BIGINT, f FLOAT, d DOUBLE, x DECIMAL(10, 2), s STRING,
-n STRING, flag BOOLEAN, ts TIMESTAMP(3), day DATE, z INT";
+n STRING, flag BOOLEAN, ts TIMESTAMP(3), da DATE, z INT";
 
 fn row() -> Vec<ArrayRef> {
     vec![
@@ -131,7 +131,7 @@ fn casts_of_text() {
         ("CAST(2e23 AS STRING)", "STRING 2.0E23"),
         ("CAST('1d' AS DOUBLE)", "DOUBLE 1.0"),
         ("CAST(ts AS STRING)", "STRING 2020-03-05 14:07:09.120"),
-        ("CAST(day AS STRING)", "STRING 2020-03-05"),
+        ("CAST(da AS STRING)", "STRING 2020-03-05"),
         ("CAST(s AS VARCHAR(5))", "STRING Hello"),
         ("CONCAT(CAST('ab' AS CHAR(4)), '|')", "STRING ab  |"),
         ("CAST('abc' AS INT)", "failed: 'abc' is not a INT"),
@@ -256,7 +256,7 @@ fn times() {
         ("EXTRACT(HOUR FROM ts)", "BIGINT 14"),
         ("HOUR(ts)", "BIGINT 14"),
         ("DAYOFWEEK(DATE '2020-03-01')", "BIGINT 1"),
-        ("YEAR(day)", "BIGINT 2020"),
+        ("YEAR(da)", "BIGINT 2020"),
         ("FLOOR(ts TO HOUR)", "TIMESTAMP(3) 2020-03-05T14:00:00"),
         ("CEIL(ts TO DAY)", "TIMESTAMP(3) 2020-03-06T00:00:00"),
         ("CURRENT_TIMESTAMP", "TIMESTAMP_LTZ(3) 2020-09-13T12:26:40.123Z"),

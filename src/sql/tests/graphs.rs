@@ -110,17 +110,17 @@ fn windows() {
 fn a_window_over_a_window() {
     check(
         "CREATE VIEW per_second AS
-           SELECT auction, COUNT(*) AS n, window_time AS at
+           SELECT auction, COUNT(*) AS n, window_time AS moment
            FROM TABLE(TUMBLE(TABLE bid, DESCRIPTOR(ts), INTERVAL '1' SECOND))
            GROUP BY auction, window_start, window_end, window_time;
          INSERT INTO out SELECT window_end, MAX(n) AS most
-           FROM TABLE(TUMBLE(TABLE per_second, DESCRIPTOR(at), INTERVAL '10' SECOND))
+           FROM TABLE(TUMBLE(TABLE per_second, DESCRIPTOR(moment), INTERVAL '10' SECOND))
            GROUP BY window_start, window_end",
         "0 source bid (auction, ts)
          1 project ts, auction <- 0
          2 window TUMBLE(ts, 1 s) by auction: COUNT(*) <- 1
-         3 project window_time AS at, COUNT(*) AS n <- 2
-         4 window TUMBLE(at, 10 s): MAX(n) <- 3
+         3 project window_time AS moment, COUNT(*) AS n <- 2
+         4 window TUMBLE(moment, 10 s): MAX(n) <- 3
          5 project window_end, MAX(n) AS most <- 4
          6 sink out <- 5",
     );
@@ -190,9 +190,9 @@ fn create_table_and_settings() {
          SET 'parallelism.default' = '4';
          CREATE TEMPORARY TABLE src (
            id BIGINT NOT NULL COMMENT 'key', tags ARRAY<ROW<name STRING, weight DECIMAL(5, 2)>>,
-           attributes MAP<STRING, ARRAY<INT>>, at TIMESTAMP_LTZ(3), plain TIMESTAMP(6) WITHOUT TIME ZONE,
+           attributes MAP<STRING, ARRAY<INT>>, seen TIMESTAMP_LTZ(3), plain TIMESTAMP(6) WITHOUT TIME ZONE,
            total AS id * 2, PRIMARY KEY (id) NOT ENFORCED,
-           WATERMARK FOR at AS at
+           WATERMARK FOR seen AS seen
          ) COMMENT 'x' WITH ('connector' = 'filesystem', 'path' = '/tmp/in');
          CREATE TABLE dst (id BIGINT, total BIGINT) WITH ('connector' = 'print');
          -- a comment
@@ -202,7 +202,7 @@ fn create_table_and_settings() {
     assert_eq!(plan.notes, ["SET 'parallelism.default' is accepted and has no effect"]);
     assert_eq!(
         rendered(&plan.graph),
-        "0 source src (id, at)\n1 project id, id * 2 AS total <- 0\n2 sink dst <- 1"
+        "0 source src (id, seen)\n1 project id, id * 2 AS total <- 0\n2 sink dst <- 1"
     );
     let super::super::TableOrigin::Statement(options) = &plan.sources[0].origin else { panic!() };
     assert_eq!(options["path"].value, "/tmp/in");

@@ -5,10 +5,10 @@ use super::{TableRole, options, plan, plan_ok, rendered, run, table, text};
 use crate::format::{self, DecoderOptions, FormatOptions, JsonOptions};
 
 const SCHEMA: &str = "id INT, who ROW<name STRING, home ROW<city STRING, zip INT>>,
-tags ARRAY<STRING>, props MAP<STRING, INT>, items ARRAY<ROW(sku STRING, qty INT NOT NULL)>, raw BYTES";
+tags ARRAY<STRING>, props MAP<STRING, INT>, items ARRAY<ROW(sku STRING, qty INT NOT NULL)>, code BYTES";
 
 const LINES: &str = r#"
-{"id":1,"who":{"name":"Ann","home":{"city":"Ulm","zip":89073}},"tags":["a","b"],"props":{"p":1,"q":null},"items":[{"sku":"x","qty":2}],"raw":"AQI="}
+{"id":1,"who":{"name":"Ann","home":{"city":"Ulm","zip":89073}},"tags":["a","b"],"props":{"p":1,"q":null},"items":[{"sku":"x","qty":2}],"code":"AQI="}
 {"id":2,"who":{"name":"Bob"},"tags":[],"props":{},"items":[null,{"qty":3}]}
 {"id":3}
 "#;
@@ -75,7 +75,7 @@ fn columns_pass_through() {
         ("tags", r#"["a","b"] [] null"#),
         ("props", r#"{"p":1,"q":null} {} null"#),
         ("items", r#"[{"sku":"x","qty":2}] [null,{"sku":null,"qty":3}] null"#),
-        ("raw", r#""AQI=" null null"#),
+        ("code", r#""AQI=" null null"#),
     ]);
 }
 
@@ -222,21 +222,21 @@ fn event_time_is_a_field_of_a_row() {
     let table = "CREATE TABLE nexmark (
         event_type INT,
         person ROW<id BIGINT, name STRING, emailAddress STRING, creditCard STRING, city STRING,
-            state STRING, dateTime TIMESTAMP(3), extra STRING>,
+            state STRING, `dateTime` TIMESTAMP(3), extra STRING>,
         auction ROW<id BIGINT, itemName STRING, description STRING, initialBid BIGINT,
-            reserve BIGINT, dateTime TIMESTAMP(3), expires TIMESTAMP(3), seller BIGINT,
+            reserve BIGINT, `dateTime` TIMESTAMP(3), expires TIMESTAMP(3), seller BIGINT,
             category BIGINT, extra STRING>,
         bid ROW<auction BIGINT, bidder BIGINT, price BIGINT, channel STRING, url STRING,
-            dateTime TIMESTAMP(3), extra STRING>,
-        dateTime AS CASE WHEN event_type = 0 THEN person.dateTime
-            WHEN event_type = 1 THEN auction.dateTime ELSE bid.dateTime END,
-        WATERMARK FOR dateTime AS dateTime - INTERVAL '4' SECOND
+            `dateTime` TIMESTAMP(3), extra STRING>,
+        `dateTime` AS CASE WHEN event_type = 0 THEN person.`dateTime`
+            WHEN event_type = 1 THEN auction.`dateTime` ELSE bid.`dateTime` END,
+        WATERMARK FOR `dateTime` AS `dateTime` - INTERVAL '4' SECOND
     ) WITH ('connector' = 'filesystem', 'path' = 'x', 'format' = 'json');
-    CREATE VIEW bids AS SELECT bid.auction, bid.bidder, bid.price, dateTime, bid.extra
+    CREATE VIEW bids AS SELECT bid.auction, bid.bidder, bid.price, `dateTime`, bid.extra
         FROM nexmark WHERE event_type = 2;";
     let planned = plan_ok(&format!(
         "{table} INSERT INTO out SELECT auction, COUNT(*) AS n, window_end
-         FROM TABLE(TUMBLE(TABLE bids, DESCRIPTOR(dateTime), INTERVAL '10' SECOND))
+         FROM TABLE(TUMBLE(TABLE bids, DESCRIPTOR(`dateTime`), INTERVAL '10' SECOND))
          WHERE MOD(price, 123) = 0 GROUP BY auction, window_start, window_end"
     ));
     assert!(planned.sources[0].watermark.is_some());

@@ -11,8 +11,8 @@ fn names_of_the_select_list_end_there() {
     let group = "GROUP BY window_start, window_end";
     check(&[
         (
-            select("price * 2 AS double, COUNT(*) AS n", &format!("{group}, double")).as_str(),
-            "1:161: `double` is a name of the SELECT list, which GROUP BY does not see; write the expression",
+            select("price * 2 AS twice, COUNT(*) AS n", &format!("{group}, twice")).as_str(),
+            "1:160: `twice` is a name of the SELECT list, which GROUP BY does not see; write the expression",
         ),
         (
             select("COUNT(*) AS n", &format!("{group} HAVING n > 1")).as_str(),
@@ -194,4 +194,78 @@ fn what_a_call_captured_tells_it_from_others() {
     for part in ["price, 0)", "price, 3)", "ESCAPE '!'", "ESCAPE '$'"] {
         assert!(text.contains(part), "{part}\n{text}");
     }
+}
+
+#[test]
+fn reserved_words_are_no_names() {
+    let word = |place: &str, word: &str| {
+        format!("{place}: {word} is a reserved word; as a name write `{word}`")
+    };
+    check(&[
+        ("INSERT INTO out SELECT auction AS value FROM bid", &word("1:35", "value")),
+        ("INSERT INTO out SELECT auction count FROM bid", &word("1:32", "count")),
+        ("INSERT INTO out SELECT day FROM bid", &word("1:24", "day")),
+        ("INSERT INTO out SELECT bid.value AS v FROM bid", &word("1:28", "value")),
+        ("INSERT INTO out SELECT auction FROM bid AS Row", &word("1:44", "Row")),
+        (
+            "INSERT INTO out SELECT x FROM (SELECT price FROM bid) AS t (Date)",
+            &word("1:61", "Date"),
+        ),
+        (
+            "INSERT INTO out WITH hour AS (SELECT * FROM bid) SELECT * FROM hour",
+            &word("1:22", "hour"),
+        ),
+        ("INSERT INTO out (k, value) SELECT auction, price FROM bid", &word("1:21", "value")),
+        ("CREATE VIEW year AS SELECT * FROM bid", &word("1:13", "year")),
+        ("CREATE TABLE t (dateTime INT) WITH ('connector' = 'print')", &word("1:17", "dateTime")),
+        ("CREATE TABLE t (a ROW<time INT>) WITH ('connector' = 'print')", &word("1:23", "time")),
+    ]);
+    super::plan_ok("INSERT INTO out SELECT auction AS `value`, UNKNOWN AS u FROM bid AS `table`");
+}
+
+#[test]
+fn windows_and_watermarks_have_flinks_bounds() {
+    let window = |call: &str| {
+        format!(
+            "INSERT INTO out SELECT COUNT(*) AS n FROM TABLE({call}) GROUP BY window_start, window_end"
+        )
+    };
+    let tumble = |offset: i32| {
+        window(&format!(
+            "TUMBLE(TABLE bid, DESCRIPTOR(ts), INTERVAL '10' SECOND, INTERVAL '{offset}' SECOND)"
+        ))
+    };
+    let message = |offset: i32| {
+        format!("1:49: TUMBLE: the offset ({offset} ms) must be shorter than the size (10000 ms)")
+    };
+    check(&[
+        (&tumble(10), &message(10_000)),
+        (&tumble(-10), &message(-10_000)),
+        (
+            "CREATE TABLE t (ts TIMESTAMP, WATERMARK FOR ts AS ts) WITH ('connector' = 'print')",
+            "1:45: `ts` is TIMESTAMP(6); WATERMARK FOR takes a precision of 0 to 3: declare (3), or a \
+             column with AS CAST(ts AS TIMESTAMP(3))",
+        ),
+    ]);
+    super::plan_ok(&tumble(-9));
+    super::plan_ok(&window(
+        "HOP(TABLE bid, DESCRIPTOR(ts), INTERVAL '5' SECOND, INTERVAL '10' SECOND, INTERVAL '6' SECOND)",
+    ));
+}
+
+#[test]
+fn results_have_names_of_their_own() {
+    let plan = super::plan_ok(
+        "INSERT INTO out SELECT auction, price AS auction, auction + 1, bidder AS auction1 FROM bid",
+    );
+    let names: Vec<&str> =
+        plan.sinks[0].schema.fields().iter().map(|field| field.name().as_str()).collect();
+    assert_eq!(names, ["auction", "auction0", "EXPR$2", "auction1"]);
+    let note =
+        "sink out: column 3 of the query has no name and is written as EXPR$2; write … AS name";
+    assert_eq!(plan.notes, [note]);
+    check(&[(
+        "INSERT INTO out SELECT x.auction FROM (SELECT auction, auction FROM bid) AS x",
+        "1:1: two columns are named `auction`; give one another name with AS",
+    )]);
 }
