@@ -17,6 +17,7 @@ use pelton::operator::{
     WindowAggregateSpec, WindowKind, WindowPlan, WindowReceiver, WindowSender, WindowSpec,
 };
 use pelton::record::{Batch, Element, KeyHasher, Timestamp, Watermark};
+use pelton::state::Tracking;
 
 const HASHER: KeyHasher = KeyHasher::new(0x9e37_79b9_7f4a_7c15);
 
@@ -133,7 +134,9 @@ fn windows(criterion: &mut Criterion) {
             let plan = WindowPlan::new(&spec, &schema).expect("the aggregates are possible");
             let results = WindowPlan::output_schema(&spec, &schema);
             let sender = || WindowSender::new(Arc::clone(&plan), HASHER);
-            let receiver = || WindowReceiver::new(Arc::clone(&plan), Arc::clone(&results), HASHER);
+            let receiver = || {
+                WindowReceiver::new(Arc::clone(&plan), Arc::clone(&results), HASHER, Tracking::Off)
+            };
             let partials = run(&mut sender(), bids.clone()).0;
 
             group.bench_function(format!("send, {kind_name}, {keys_name}"), |bencher| {

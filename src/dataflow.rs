@@ -7,7 +7,7 @@ mod build;
 mod fuse;
 mod graph;
 
-pub use build::{build_chain, check_windows};
+pub use build::{ChainOptions, build_chain, check_windows};
 pub use fuse::{
     EdgeIndex, EdgeSpec, LaneSpec, OperatorSpec, OutletSpec, Routing, StageInput, StageSpec,
     Stages, TreeSpec, fuse,

@@ -3,7 +3,7 @@
 //! Read: `spec` (what the planner asks for) · `chain` (operators with no exchange between
 //! them) · `row_wise` (evaluation, and rows that fail) · `project`, `filter`, `unnest` ·
 //! `aggregate` (accumulators) · `window` (assignment, pre-aggregation before the exchange, panes
-//! and firing behind it).
+//! and firing behind it) · `stateful` (what is kept beyond the process).
 //!
 //! Contract
 //! - No I/O, no clock, no waiting. Time is what watermarks and [`Operator::on_clock`] say.
@@ -20,6 +20,7 @@ mod filter;
 mod project;
 mod row_wise;
 mod spec;
+mod stateful;
 #[cfg(test)]
 mod testing;
 mod unnest;
@@ -28,6 +29,7 @@ mod window;
 pub use chain::Chain;
 pub use filter::filter;
 pub use project::project;
+pub use stateful::{Loaded, Stateful};
 pub use unnest::unnest;
 pub use window::{WindowPlan, WindowReceiver, WindowSender};
 
@@ -117,6 +119,11 @@ pub trait Operator {
 
     /// An epoch ends here.
     fn on_barrier(&mut self, _epoch: Epoch) {}
+
+    /// What is kept beyond the process; `None` when that is nothing.
+    fn stateful(&mut self) -> Option<&mut dyn Stateful> {
+        None
+    }
 
     /// A bounded number of steps of work that may be put off (freeing dropped panes). Called when
     /// the turn has time left; true when there is more.

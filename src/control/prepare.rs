@@ -16,6 +16,7 @@ use crate::format::{self, FormatOptions};
 use crate::record::KeyHasher;
 use crate::source::{Datagen, EventTimeOptions, EventTimeRules, FieldFault, Nexmark};
 use crate::sql::{self, PlanOptions, PlannedSink, PlannedSource, SqlText, TableOrigin};
+use crate::state::Tracking;
 use crate::worker::{DIVERSION_SCHEMA, DiversionSpec, JobGraph};
 
 /// A job, ready to be built.
@@ -99,6 +100,7 @@ pub(super) fn prepare(job: &Job, core_count: u16) -> Result<Prepared, JobError> 
         diversions: specs,
         sinks: sinks.len(),
         hasher: KeyHasher::new(random_seed()),
+        tracking: Tracking::Off,
         turn_rows_max: job.limits.turn_rows_max,
     };
     Ok(Prepared { sources, sinks, graph, diversions, notes })

@@ -87,6 +87,7 @@ struct OperatorReport {
     rejected: u64,
     absorbed: u64,
     fired: u64,
+    restored: u64,
     held: u64,
     rows_out: u64,
 }
@@ -249,6 +250,7 @@ impl OperatorReport {
             rejected,
             absorbed,
             fired,
+            restored,
             held,
             rows_out,
         } = *counters;
@@ -261,6 +263,7 @@ impl OperatorReport {
             rejected,
             absorbed,
             fired,
+            restored,
             held,
             rows_out,
         }

@@ -7,10 +7,35 @@ use crate::operator::{
     Chain, Operator, WindowPlan, WindowReceiver, WindowSender, filter, project, unnest,
 };
 use crate::record::KeyHasher;
+use crate::state::{StateKey, Tracking};
+
+/// Parts of an operator that keep state: numbers that never change.
+const PART_WHOLE: u16 = 0;
+const PART_SENDER: u16 = 1;
+
+/// What all operators of one core are built with.
+#[derive(Clone, Copy, Debug)]
+pub struct ChainOptions {
+    /// The job's key hash.
+    pub hasher: KeyHasher,
+    /// Whether what they keep is to be written.
+    pub tracking: Tracking,
+}
 
 /// The chain of the operators `specs` of `graph`, which has been checked by [`check_windows`].
-pub fn build_chain(graph: &Graph, specs: &[OperatorSpec], hasher: KeyHasher) -> Chain {
-    Chain::new(specs.iter().map(|spec| build_operator(graph, *spec, hasher)).collect())
+pub fn build_chain(graph: &Graph, specs: &[OperatorSpec], options: ChainOptions) -> Chain {
+    let operators =
+        specs.iter().map(|spec| (state_key(graph, *spec), build_operator(graph, *spec, options)));
+    Chain::new(operators.collect())
+}
+
+/// What an operator's state goes by.
+fn state_key(graph: &Graph, spec: OperatorSpec) -> StateKey {
+    let (index, part) = match spec {
+        OperatorSpec::Row(index) | OperatorSpec::WindowReceiver(index) => (index, PART_WHOLE),
+        OperatorSpec::WindowSender(index) => (index, PART_SENDER),
+    };
+    StateKey { operator: graph.nodes[index.0].id.0, part }
 }
 
 /// Says what is wrong with the windows of `graph`: label of the node and reason.
@@ -26,14 +51,15 @@ pub fn check_windows(graph: &Graph) -> Vec<String> {
         .collect()
 }
 
-fn build_operator(graph: &Graph, spec: OperatorSpec, hasher: KeyHasher) -> Box<dyn Operator> {
+fn build_operator(graph: &Graph, spec: OperatorSpec, options: ChainOptions) -> Box<dyn Operator> {
+    let ChainOptions { hasher, tracking } = options;
     let plan = |index| window_plan(graph, index).expect("windows are checked before the start");
     match spec {
         OperatorSpec::Row(index) => row_operator(graph, index),
         OperatorSpec::WindowSender(index) => Box::new(WindowSender::new(plan(index), hasher)),
         OperatorSpec::WindowReceiver(index) => {
             let schema = Arc::clone(&graph.nodes[index.0].schema);
-            Box::new(WindowReceiver::new(plan(index), schema, hasher))
+            Box::new(WindowReceiver::new(plan(index), schema, hasher, tracking))
         }
     }
 }

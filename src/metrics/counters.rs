@@ -1,7 +1,7 @@
 //! What is counted, and the equation that must hold over it.
 //!
 //! Per operator: rows in = forwarded + filtered + late + rejected + absorbed.
-//! Per edge: rows out of one = rows into the next. Per aggregate: absorbed = fired + held.
+//! Per edge: rows out of one = rows into the next. Per aggregate: absorbed + restored = fired + held.
 
 use std::ops::AddAssign;
 
@@ -22,6 +22,8 @@ pub struct OperatorCounters {
     pub absorbed: u64,
     /// Absorbed rows whose state has been given up: all their windows have fired.
     pub fired: u64,
+    /// Rows that an earlier run had absorbed and held.
+    pub restored: u64,
     /// Absorbed rows still in state.
     pub held: u64,
     /// Rows pushed to the next operator or edge, whatever their origin.
@@ -35,11 +37,9 @@ impl OperatorCounters {
         if self.rows_in != accounted {
             return Some(format!("{} rows in, {accounted} accounted for: {self:?}", self.rows_in));
         }
-        if self.absorbed != self.fired + self.held {
-            return Some(format!(
-                "{} rows absorbed, not all fired or held: {self:?}",
-                self.absorbed
-            ));
+        let absorbed = self.absorbed + self.restored;
+        if absorbed != self.fired + self.held {
+            return Some(format!("{absorbed} rows absorbed, not all fired or held: {self:?}"));
         }
         None
     }
@@ -54,6 +54,7 @@ impl AddAssign for OperatorCounters {
         self.rejected += other.rejected;
         self.absorbed += other.absorbed;
         self.fired += other.fired;
+        self.restored += other.restored;
         self.held += other.held;
         self.rows_out += other.rows_out;
     }

@@ -7,8 +7,9 @@
 //!
 //! Read: `plan` (calls to lanes) · `input` (columns as lane values) · `partial` (lanes by columns,
 //! before the exchange) · `keyed` (lanes in the words of table entries, behind it) · `distinct` ·
-//! `finish` (lanes to results, as Flink gives them).
+//! `finish` (lanes to results, as Flink gives them) · `describe` (what is kept, for who reads it back).
 
+mod describe;
 mod distinct;
 mod finish;
 mod input;

@@ -17,9 +17,10 @@
 use std::collections::VecDeque;
 use std::fmt;
 
-use super::{Diverted, Operator, Output, Progress};
+use super::{Diverted, Loaded, Operator, Output, Progress, Stateful};
 use crate::metrics::OperatorCounters;
 use crate::record::{Batch, Epoch, Timestamp, Watermark};
+use crate::state::StateKey;
 
 /// Operators run one behind the other on one core.
 pub struct Chain {
@@ -27,6 +28,7 @@ pub struct Chain {
 }
 
 struct Node {
+    key: StateKey,
     operator: Box<dyn Operator>,
     /// The operator answered `More`.
     unfinished: bool,
@@ -47,13 +49,12 @@ struct Link<'a> {
 }
 
 impl Chain {
-    /// A chain of `operators`, first to last. An empty one hands everything through.
-    pub fn new(operators: Vec<Box<dyn Operator>>) -> Chain {
-        let nodes = operators
-            .into_iter()
-            .map(|operator| Node { operator, unfinished: false, waiting: VecDeque::new() })
-            .collect();
-        Chain { nodes }
+    /// A chain of operators, first to last, each with the name of its state. An empty one hands
+    /// everything through.
+    pub fn new(operators: Vec<(StateKey, Box<dyn Operator>)>) -> Chain {
+        let node =
+            |(key, operator)| Node { key, operator, unfinished: false, waiting: VecDeque::new() };
+        Chain { nodes: operators.into_iter().map(node).collect() }
     }
 
     /// True when the chain may be given something; else only [`Chain::resume`] may be called.
@@ -116,6 +117,26 @@ impl Chain {
         for node in &mut self.nodes {
             node.operator.on_barrier(epoch);
         }
+    }
+
+    /// Everything that is kept beyond the process, first to last, with its name.
+    pub fn stateful(&mut self) -> impl Iterator<Item = (StateKey, &mut dyn Stateful)> {
+        self.nodes.iter_mut().filter_map(|node| Some((node.key, node.operator.stateful()?)))
+    }
+
+    /// State has been read back. What it gives rise to is passed on by [`Chain::resume`]; says whether
+    /// a base must follow.
+    pub fn loaded(&mut self) -> Loaded {
+        let mut loaded = Loaded::AsWritten;
+        for node in &mut self.nodes {
+            if let Some(stateful) = node.operator.stateful() {
+                node.unfinished = true;
+                if stateful.loaded() == Loaded::Rearranged {
+                    loaded = Loaded::Rearranged;
+                }
+            }
+        }
+        loaded
     }
 
     /// When [`Chain::on_clock`] next has something to do.
@@ -225,6 +246,8 @@ mod tests {
     use super::*;
     use crate::operator::testing::{Collector, column_i64, rows_i64};
 
+    const KEY: StateKey = StateKey { operator: 1, part: 0 };
+
     /// Repeats every batch `copies` times, each in its own push; stops when the outlet is full.
     struct Repeat {
         copies: usize,
@@ -276,7 +299,8 @@ mod tests {
 
     /// Drives batches 0.. and a watermark after each through `copies`, taking `room` batches a turn.
     fn drive(copies: &[usize], batches: i64, room: usize) -> Vec<String> {
-        let mut chain = Chain::new(copies.iter().map(|&copies| Repeat::boxed(copies)).collect());
+        let mut chain =
+            Chain::new(copies.iter().map(|&copies| (KEY, Repeat::boxed(copies))).collect());
         let mut out = Collector::with_room(room);
         for number in 0..batches {
             let progress = chain.process(rows_i64(&[number]), &mut out);

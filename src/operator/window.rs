@@ -20,11 +20,13 @@
 //! last window it counts in has fired. So rows out of all senders = rows into all receivers.
 //!
 //! Read: `slices` (arithmetic) · `plan` · `assign` (rows to panes, lateness) · `grouping` (combining
-//! within a turn) · `sender` · `receiver` · `firing`.
+//! within a turn) · `sender` · `receiver` · `firing` ·
+//! `kept` (beyond the process).
 
 mod assign;
 mod firing;
 mod grouping;
+mod kept;
 mod plan;
 mod receiver;
 mod sender;

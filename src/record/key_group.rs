@@ -16,6 +16,21 @@ impl KeyGroup {
         KeyGroup((hash % Self::COUNT as u64) as u16)
     }
 
+    /// Its number, `0..COUNT`.
+    pub const fn number(self) -> u16 {
+        self.0
+    }
+
+    /// Numbers of the groups that `core` owns.
+    pub fn owned_by(core: CoreId, core_count: u16) -> std::ops::Range<u16> {
+        let first = |index: usize| {
+            let groups = usize::from(Self::COUNT) * index;
+            let first = groups.div_ceil(usize::from(core_count));
+            u16::try_from(first).expect("a core is one of core_count")
+        };
+        first(core.index())..first(core.index() + 1)
+    }
+
     /// The core that owns the group. Ranges are contiguous, so that a core's groups are one range.
     pub fn owner(self, core_count: u16) -> CoreId {
         assert!(0 < core_count && core_count <= Self::COUNT);
@@ -37,6 +52,9 @@ mod tests {
                 (0..KeyGroup::COUNT).map(|group| KeyGroup(group).owner(core_count)).collect();
             assert!(owners.is_sorted(), "{core_count} cores");
             for core in CoreId::all(core_count) {
+                let range = KeyGroup::owned_by(core, core_count);
+                assert!(range.clone().all(|group| owners[usize::from(group)] == core));
+                assert_eq!(range.len(), owners.iter().filter(|&&owner| owner == core).count());
                 let owned = owners.iter().filter(|&&owner| owner == core).count();
                 let even = usize::from(KeyGroup::COUNT / core_count);
                 assert!(owned == even || owned == even + 1, "{core_count} cores, core {core}");

@@ -18,6 +18,7 @@ use crate::source::{
     CutOptions, EventTimeOptions, EventTimeRules, FilePlan, FileSource, FileSourceOptions, Source,
 };
 use crate::sql::{self, Plan, PlanOptions, PlannedSource};
+use crate::state::Tracking;
 use crate::stdx::CoreId;
 use crate::worker::{
     CoreReport, DIVERSION_SCHEMA, DiversionSpec, JobGraph, JobSignal, Reporter, Wiring, Worker,
@@ -98,6 +99,7 @@ pub(crate) fn run_plan(
         diversions,
         sinks: sink_count,
         hasher: KeyHasher::new(shape.seed),
+        tracking: Tracking::Off,
         turn_rows_max: shape.turn_rows_max,
     };
     let disk = TestFiles::default();

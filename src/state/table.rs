@@ -3,15 +3,16 @@
 //! In:  keys as canonical bytes, with their hashes; fixed-width words beside each.
 //! Out: the words, by entry; all entries, in the order in which they came.
 //!
-//! An entry lies in the arena as: hash (8 bytes), length of the key (4), link to the entry touched
-//! before it in the same epoch (4, zero while nothing is kept beyond the process), the words (8 each), the key, padding to 8. It never moves and is never
-//! removed alone: a table is dropped whole, a few chunks at a time. A BIGINT key with one word takes
-//! 40 bytes, and 11 to 22 in the index.
+//! An entry lies in the arena as: hash (8 bytes), length of the key (4), mark of the epoch that
+//! changed it (4, see `changes`; zero while nothing is kept beyond the process), the words (8 each),
+//! the key, padding to 8. It never moves and is never removed alone: a table is dropped whole, a few
+//! chunks at a time. A BIGINT key with one word takes 40 bytes, and 11 to 22 in the index.
 
 use super::arena::{Arena, Position};
 use super::index::Index;
 
 const HEADER_BYTES: usize = 16;
+const MARK_AT: usize = 12;
 const WORD_BYTES: usize = 8;
 
 /// Keyed entries of `words` 64-bit words each.
@@ -200,6 +201,18 @@ impl Table {
         for (place, word) in bytes.chunks_exact_mut(WORD_BYTES).zip(changed) {
             place.copy_from_slice(&word.to_le_bytes());
         }
+    }
+
+    /// The entry's mark: see `changes`. New ones bear none.
+    #[inline]
+    pub(super) fn mark(&self, entry: EntryRef) -> u32 {
+        read_u32(self.arena.bytes_from(entry.0), MARK_AT)
+    }
+
+    #[inline]
+    pub(super) fn set_mark(&mut self, entry: EntryRef, mark: u32) {
+        self.arena.bytes_mut_from(entry.0)[MARK_AT..MARK_AT + 4]
+            .copy_from_slice(&mark.to_le_bytes());
     }
 
     /// The entry at `cursor`, which moves on; `None` behind the last.

@@ -11,7 +11,8 @@ use super::{
     Worker,
 };
 use crate::dataflow::{
-    Graph, LaneSpec, OutletSpec, Routing, SinkIndex, StageInput, Stages, TreeSpec, build_chain,
+    ChainOptions, Graph, LaneSpec, OutletSpec, Routing, SinkIndex, StageInput, Stages, TreeSpec,
+    build_chain,
 };
 use crate::exchange::{EdgePorts, Inbox, LaneReceiver, Outbox, Partitioner};
 use crate::limits::SOURCE_MESSAGES_MAX;
@@ -19,6 +20,7 @@ use crate::reactor::{MeshReceiver, MeshSender, Wake, channel};
 use crate::record::KeyHasher;
 use crate::sink::Sink;
 use crate::source::{Source, SourceMessage};
+use crate::state::Tracking;
 use crate::stdx::CoreId;
 
 /// What every core builds its part from. Shared, never changed.
@@ -34,6 +36,8 @@ pub struct JobGraph {
     pub sinks: usize,
     /// The job's key hash.
     pub hasher: KeyHasher,
+    /// Whether what operators keep is to be written, epoch by epoch.
+    pub tracking: Tracking,
     /// Rows a stage handles in one turn, at most.
     pub turn_rows_max: usize,
 }
@@ -199,7 +203,8 @@ impl<'a> Builder<'a> {
     }
 
     fn tree(&mut self, spec: &TreeSpec) -> Tree {
-        let chain = build_chain(&self.job.graph, &spec.operators, self.job.hasher);
+        let options = ChainOptions { hasher: self.job.hasher, tracking: self.job.tracking };
+        let chain = build_chain(&self.job.graph, &spec.operators, options);
         let outlets = spec.outlets.iter().map(|outlet| self.outlet(outlet)).collect();
         Tree::new(chain, outlets)
     }

@@ -24,7 +24,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("operator", &["record", "state"]),
     ("sink", &["record", "format", "journal", "reactor"]),
     ("checkpoint", &["record", "state", "journal", "reactor"]),
-    ("dataflow", &["record", "source", "exchange", "operator", "sink"]),
+    ("dataflow", &["record", "state", "source", "exchange", "operator", "sink"]),
     // `source` for the event time of the tables it plans.
     ("sql", &["record", "source", "operator", "dataflow"]),
     (
@@ -52,6 +52,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
             "record",
             "journal",
             "format",
+            "state",
             "source",
             "exchange",
             "operator",

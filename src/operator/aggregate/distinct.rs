@@ -1,6 +1,6 @@
 //! DISTINCT: the arguments each group has seen, in a table of their own.
 //!
-//! A key there is the group's entry number and the argument's canonical bytes. Only an argument
+//! A key there is the group's entry number and the argument's canonical bytes: see `Tables`. Only an argument
 //! that is new to its group is folded into the lanes of its set; so 0.0 and −0.0 count once, and so
 //! do all NaNs. NULLs do not count.
 
@@ -10,45 +10,22 @@ use arrow::buffer::BooleanBuffer;
 use super::keyed::Groups;
 use super::partial::LaneColumn;
 use super::plan::{AggregatePlan, DistinctSet};
-use crate::record::{EncodedKeys, KeyHasher};
-use crate::state::{Cursor, EntryRef, Table};
+use crate::state::{Cursor, EntryRef};
 
-/// Bytes of an entry number.
-const NUMBER_BYTES: usize = 4;
-
-/// The distinct arguments of all groups of a pane.
-#[derive(Debug)]
-pub(super) struct DistinctValues {
-    table: Table,
-    keys: EncodedKeys,
-}
-
-impl Default for DistinctValues {
-    fn default() -> DistinctValues {
-        DistinctValues { table: Table::new(0), keys: EncodedKeys::default() }
-    }
-}
-
-impl DistinctValues {
-    pub(super) fn bytes(&self) -> usize {
-        self.table.bytes()
-    }
-
-    pub(super) fn free_some(&mut self) -> bool {
-        self.table.free_some()
-    }
-
+impl Groups {
     /// Which rows bring an argument their group has not seen. It has seen them from now on.
-    fn add(
+    fn add_arguments(
         &mut self,
         set: &DistinctSet,
+        set_index: usize,
         groups: &[EntryRef],
         argument: &ArrayRef,
-        hasher: KeyHasher,
     ) -> BooleanBuffer {
         let rows = argument.len();
         assert_eq!(groups.len(), rows);
-        set.encoder.encode(std::slice::from_ref(argument), rows, hasher, &mut self.keys);
+        let columns = std::slice::from_ref(argument);
+        set.encoder.encode(columns, rows, self.hasher, &mut self.arguments);
+        let seen = self.tables.set_mut(set_index);
         let mut key = Vec::new();
         BooleanBuffer::collect_bool(rows, |row| {
             if argument.is_null(row) {
@@ -57,19 +34,11 @@ impl DistinctValues {
             let number = groups[row].number();
             key.clear();
             key.extend_from_slice(&number.to_le_bytes());
-            key.extend_from_slice(self.keys.key(row));
-            self.table.find_or_insert(mix(self.keys.hashes[row], number), &key, &[]).1
+            key.extend_from_slice(self.arguments.key(row));
+            seen.add_member(self.arguments.hashes[row], number, &key)
         })
     }
-}
 
-/// The hash of an argument in a group.
-fn mix(hash: u64, number: u32) -> u64 {
-    let mixed = (hash ^ u64::from(number)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    mixed ^ (mixed >> 32)
-}
-
-impl Groups {
     /// Folds into their groups those arguments that are new there.
     pub(super) fn merge_distinct(
         &mut self,
@@ -79,7 +48,7 @@ impl Groups {
         argument: &ArrayRef,
     ) {
         let set = &plan.distinct[set_index];
-        let new = self.distinct[set_index].add(set, groups, argument, self.hasher);
+        let new = self.add_arguments(set, set_index, groups, argument);
         if new.count_set_bits() == 0 {
             return;
         }
@@ -113,11 +82,11 @@ impl Groups {
         let mut groups = Vec::new();
         let mut arguments: Vec<&[u8]> = Vec::new();
         while groups.len() < rows_max {
-            let Some(entry) = from.distinct[set_index].table.next(cursor) else { break };
-            let (number, argument) = entry.key.split_at(NUMBER_BYTES);
-            let number = u32::from_le_bytes(number.try_into().expect("split at 4 bytes"));
-            let group = from.table.read(EntryRef::from_number(number));
-            let merged = self.table.find(group.hash, group.key);
+            let Some((group, argument)) = from.tables.set(set_index).next_member(cursor) else {
+                break;
+            };
+            let group = from.tables.groups().rows().read(group);
+            let merged = self.tables.groups().rows().find(group.hash, group.key);
             groups.push(merged.expect("groups are merged before their arguments"));
             arguments.push(argument);
         }

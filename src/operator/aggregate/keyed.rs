@@ -9,25 +9,23 @@ use arrow::array::{
 use arrow::datatypes::{Decimal128Type, Float64Type, Int64Type};
 use std::sync::Arc;
 
-use super::distinct::DistinctValues;
 use super::partial::{bytes_win, decimal_step, neutral_decimal};
 use super::plan::{AggregatePlan, Lane, LaneOperation};
-use crate::record::KeyHasher;
-use crate::state::{Cursor, EntryRef, Heap, HeapSlot, Table};
+use crate::record::{EncodedKeys, KeyHasher};
+use crate::state::{Cursor, EntryRef, HeapSlot, Table, Tables, Tracking};
 
 /// The groups of one pane.
 #[derive(Debug)]
 pub(in crate::operator) struct Groups {
     /// Of distinct arguments.
     pub(super) hasher: KeyHasher,
-    pub(super) table: Table,
-    heap: Heap,
-    /// One per set of the plan.
-    pub(super) distinct: Vec<DistinctValues>,
+    /// The groups, and one set per set of the plan.
+    pub(super) tables: Tables,
     /// Words a new group begins with.
     initial: Vec<u64>,
-    /// Entries of the rows being merged; kept for its room.
+    /// Entries of the rows being merged, and their distinct arguments; kept for their room.
     found: Vec<EntryRef>,
+    pub(super) arguments: EncodedKeys,
 }
 
 /// Where a walk over groups stands.
@@ -57,26 +55,29 @@ impl GroupRows {
 }
 
 impl Groups {
-    pub(in crate::operator) fn new(plan: &AggregatePlan, hasher: KeyHasher) -> Groups {
+    /// No group.
+    pub(in crate::operator) fn new(
+        plan: &AggregatePlan,
+        hasher: KeyHasher,
+        tracking: Tracking,
+    ) -> Groups {
         Groups {
             hasher,
-            table: Table::new(plan.words),
-            heap: Heap::default(),
-            distinct: plan.distinct.iter().map(|_| DistinctValues::default()).collect(),
+            tables: Tables::new(&plan.schema, tracking),
             initial: plan.lanes.iter().flat_map(|lane| initial_words(lane.operation)).collect(),
             found: vec![],
+            arguments: EncodedKeys::default(),
         }
     }
 
-    /// Number of groups.
-    pub(in crate::operator) fn len(&self) -> usize {
-        self.table.len()
+    /// Their tables.
+    pub(in crate::operator) fn tables(&self) -> &Tables {
+        &self.tables
     }
 
-    /// Bytes allocated.
-    pub(in crate::operator) fn bytes(&self) -> usize {
-        let distinct: usize = self.distinct.iter().map(DistinctValues::bytes).sum();
-        self.table.bytes() + self.heap.bytes() + distinct
+    /// Their tables.
+    pub(in crate::operator) fn tables_mut(&mut self) -> &mut Tables {
+        &mut self.tables
     }
 
     /// Merges rows into their groups: the hash and key of each, a column per lane that is not fed
@@ -90,7 +91,7 @@ impl Groups {
         arguments: &[ArrayRef],
     ) {
         let mut found = std::mem::take(&mut self.found);
-        self.table.find_or_insert_all(hashes, key, &self.initial, &mut found);
+        self.tables.groups_mut().to_change(hashes, key, &self.initial, &mut found);
         for (lane, column) in plan.sent_lanes().zip(lanes) {
             self.merge_lane(lane, &found, column);
         }
@@ -113,16 +114,17 @@ impl Groups {
         use LaneOperation as Op;
         assert_eq!(entries.len(), column.len());
         let word = lane.word;
+        let table = self.tables.groups_mut().rows_mut();
         match lane.operation {
-            Op::AddInt => self.fold_ints(entries, word, column, i64::wrapping_add),
-            Op::MinInt => self.fold_ints(entries, word, column, Ord::min),
-            Op::MaxInt => self.fold_ints(entries, word, column, Ord::max),
+            Op::AddInt => fold_ints(table, entries, word, column, i64::wrapping_add),
+            Op::MinInt => fold_ints(table, entries, word, column, Ord::min),
+            Op::MaxInt => fold_ints(table, entries, word, column, Ord::max),
             Op::AddFloat => {
                 for (&entry, &value) in
                     entries.iter().zip(column.as_primitive::<Float64Type>().values())
                 {
                     let add = |[sum]: [u64; 1]| [(f64::from_bits(sum) + value).to_bits()];
-                    self.table.update(entry, word, add);
+                    table.update(entry, word, add);
                 }
             }
             Op::AddDecimal(_) | Op::MinDecimal(_) | Op::MaxDecimal(_) => {
@@ -131,36 +133,20 @@ impl Groups {
                     entries.iter().zip(column.as_primitive::<Decimal128Type>().values())
                 {
                     let fold = |old| words_of_decimal(step(decimal_of_words(old), value));
-                    self.table.update(entry, word, fold);
+                    table.update(entry, word, fold);
                 }
             }
             Op::MinBytes | Op::MaxBytes => self.merge_bytes(lane, entries, column.as_binary()),
         }
     }
 
-    /// Hot: one iteration per row.
-    fn fold_ints(
-        &mut self,
-        entries: &[EntryRef],
-        word: usize,
-        column: &ArrayRef,
-        step: impl Fn(i64, i64) -> i64,
-    ) {
-        for (&entry, &value) in entries.iter().zip(column.as_primitive::<Int64Type>().values()) {
-            self.table.update(entry, word, |[old]: [u64; 1]| {
-                [step(old.cast_signed(), value).cast_unsigned()]
-            });
-        }
-    }
-
     fn merge_bytes(&mut self, lane: &Lane, entries: &[EntryRef], column: &BinaryArray) {
+        let groups = self.tables.groups_mut();
         for (&entry, value) in entries.iter().zip(column) {
             let Some(value) = value else { continue };
-            let words = [self.table.word(entry, lane.word), self.table.word(entry, lane.word + 1)];
-            let old = HeapSlot::from_words(words);
-            if bytes_win(lane.operation, value, self.heap.get(old)) {
-                let new = self.heap.replace(old, value);
-                self.table.update(entry, lane.word, |_: [u64; 2]| new.to_words());
+            let words = [lane.word, lane.word + 1].map(|word| groups.rows().word(entry, word));
+            if bytes_win(lane.operation, value, groups.value(HeapSlot::from_words(words))) {
+                groups.set_value(entry, lane.word, value);
             }
         }
     }
@@ -175,7 +161,7 @@ impl Groups {
         let mut rows = GroupRows::default();
         let mut entries = Vec::new();
         while entries.len() < rows_max {
-            let Some(entry) = self.table.next(&mut cursor.0) else { break };
+            let Some(entry) = self.tables.groups().rows().next(&mut cursor.0) else { break };
             entries.push(entry.reference);
             rows.hashes.push(entry.hash);
             rows.key_bytes.extend_from_slice(entry.key);
@@ -187,8 +173,9 @@ impl Groups {
 
     fn read_lane(&self, lane: &Lane, entries: &[EntryRef]) -> ArrayRef {
         use LaneOperation as Op;
-        let word = |entry: &EntryRef| self.table.word(*entry, lane.word);
-        let pair = |entry: &EntryRef| [word(entry), self.table.word(*entry, lane.word + 1)];
+        let groups = self.tables.groups();
+        let word = |entry: &EntryRef| groups.rows().word(*entry, lane.word);
+        let pair = |entry: &EntryRef| [word(entry), groups.rows().word(*entry, lane.word + 1)];
         match lane.operation {
             Op::AddInt | Op::MinInt | Op::MaxInt => Arc::new(Int64Array::from_iter_values(
                 entries.iter().map(|e| word(e).cast_signed()),
@@ -202,16 +189,24 @@ impl Groups {
                 Arc::new(array.with_data_type(lane.operation.data_type()))
             }
             Op::MinBytes | Op::MaxBytes => Arc::new(BinaryArray::from_iter(
-                entries.iter().map(|entry| self.heap.get(HeapSlot::from_words(pair(entry)))),
+                entries.iter().map(|entry| groups.value(HeapSlot::from_words(pair(entry)))),
             )),
         }
     }
+}
 
-    /// Frees a bounded part of the memory; true when there is more. Not usable afterwards.
-    pub(in crate::operator) fn free_some(&mut self) -> bool {
-        self.distinct.iter_mut().any(DistinctValues::free_some)
-            || self.table.free_some()
-            || self.heap.free_some()
+/// Hot: one iteration per row.
+fn fold_ints(
+    table: &mut Table,
+    entries: &[EntryRef],
+    word: usize,
+    column: &ArrayRef,
+    step: impl Fn(i64, i64) -> i64,
+) {
+    for (&entry, &value) in entries.iter().zip(column.as_primitive::<Int64Type>().values()) {
+        table.update(entry, word, |[old]: [u64; 1]| {
+            [step(old.cast_signed(), value).cast_unsigned()]
+        });
     }
 }
 

@@ -1,9 +1,11 @@
 //! From aggregate calls to lanes: what is kept for each group, and how results are made of it.
 
 use arrow::datatypes::{DataType, Field, Schema};
+use std::sync::Arc;
 
 use crate::operator::{AggregateCall, AggregateFunction};
 use crate::record::KeyEncoder;
+use crate::state::StateSchema;
 
 /// What all aggregates of one operator keep for each group.
 #[derive(Clone, Debug)]
@@ -16,6 +18,8 @@ pub(in crate::operator) struct AggregatePlan {
     pub(super) results: Vec<ResultColumn>,
     /// Words of one group.
     pub(super) words: usize,
+    /// What is kept, for who writes and reads it.
+    pub(in crate::operator) schema: Arc<StateSchema>,
 }
 
 /// One fold over a group's rows.
@@ -64,7 +68,7 @@ pub(in crate::operator) struct DistinctSet {
     pub(super) filter: Option<usize>,
     pub(in crate::operator) data_type: DataType,
     /// Of the argument alone.
-    pub(super) encoder: KeyEncoder,
+    pub(in crate::operator) encoder: KeyEncoder,
 }
 
 /// How one call's result is made of lanes.
@@ -109,11 +113,14 @@ impl AggregatePlan {
         calls: &[AggregateCall],
         input: &Schema,
     ) -> Result<AggregatePlan, String> {
-        let mut plan = AggregatePlan { lanes: vec![], distinct: vec![], results: vec![], words: 0 };
+        let schema = Arc::new(StateSchema { purpose: String::new(), tables: vec![] });
+        let mut plan =
+            AggregatePlan { lanes: vec![], distinct: vec![], results: vec![], words: 0, schema };
         for call in calls {
             let result = plan.add(call, input).map_err(|why| format!("{}: {why}", call.name))?;
             plan.results.push(result);
         }
+        plan.schema = Arc::new(plan.describe(input));
         Ok(plan)
     }
 

@@ -21,9 +21,9 @@ fn call(function: AggregateFunction, result_type: DataType) -> AggregateCall {
 /// One group's result over `rows`, sent in pieces of `piece` rows, combined or not.
 fn aggregate(call: &AggregateCall, rows: &RecordBatch, piece: usize, combine: bool) -> String {
     let plan = AggregatePlan::new(std::slice::from_ref(call), &rows.schema()).unwrap();
-    let mut groups = Groups::new(&plan, HASHER);
+    let mut groups = Groups::new(&plan, HASHER, crate::state::Tracking::Off);
     // Two tables merged into a third, as the slices of a window are.
-    let mut other = Groups::new(&plan, HASHER);
+    let mut other = Groups::new(&plan, HASHER, crate::state::Tracking::Off);
     let mut start = 0;
     while start < rows.num_rows() {
         let part = rows.slice(start, piece.min(rows.num_rows() - start));
@@ -31,7 +31,7 @@ fn aggregate(call: &AggregateCall, rows: &RecordBatch, piece: usize, combine: bo
         merge(&plan, target, &part, combine);
         start += piece;
     }
-    let mut merged = Groups::new(&plan, HASHER);
+    let mut merged = Groups::new(&plan, HASHER, crate::state::Tracking::Off);
     for from in [&groups, &other] {
         let part = from.read(&plan, &mut GroupsCursor::default(), 10);
         merged.merge_groups(&plan, &part);

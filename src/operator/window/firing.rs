@@ -5,7 +5,6 @@
 
 use arrow::array::{ArrayRef, RecordBatch, TimestampMillisecondArray};
 use arrow::datatypes::SchemaRef;
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::plan::WindowPlan;
@@ -13,7 +12,7 @@ use super::receiver::PaneState;
 use super::slices::Pane;
 use crate::operator::aggregate::{GroupRows, Groups, GroupsCursor};
 use crate::record::KeyHasher;
-use crate::state::Cursor;
+use crate::state::{Cursor, Store, Tracking};
 
 /// Groups merged or emitted in one call: at 200 ns a group, as in a table that no cache holds, some
 /// 400 us.
@@ -58,7 +57,7 @@ impl Firing {
         let (merged, stage) = if panes.len() == 1 {
             (None, Stage::Emit(GroupsCursor::default()))
         } else {
-            let merged = Groups::new(&plan.aggregates, hasher);
+            let merged = Groups::new(&plan.aggregates, hasher, Tracking::Off);
             (Some(merged), Stage::MergeGroups(0, GroupsCursor::default()))
         };
         Firing { end, panes, merged, stage }
@@ -68,10 +67,10 @@ impl Firing {
     pub(super) fn step(
         &mut self,
         plan: &WindowPlan,
-        panes: &BTreeMap<Pane, PaneState>,
+        panes: &Store<Pane, PaneState>,
         rows_max: usize,
     ) -> (Fired, usize) {
-        let groups = |pane: &Pane| &panes.get(pane).expect("a pane outlives its windows").groups;
+        let groups = |pane: &Pane| &panes.get(*pane).expect("a pane outlives its windows").groups;
         match &mut self.stage {
             Stage::Emit(cursor) => {
                 let from = self.merged.as_ref().unwrap_or_else(|| groups(&self.panes[0]));

@@ -5,8 +5,9 @@ use std::sync::Arc;
 
 use super::slices::Slices;
 use crate::operator::aggregate::AggregatePlan;
-use crate::operator::{TimeDomain, WindowAggregateSpec};
+use crate::operator::{TimeDomain, WindowAggregateSpec, WindowKind};
 use crate::record::KeyEncoder;
+use crate::state::StateSchema;
 
 /// Columns of a partial row before those of the aggregates.
 pub(super) const COLUMN_END: usize = 0;
@@ -40,7 +41,8 @@ impl WindowPlan {
                 return Err(format!("a window needs a TIMESTAMP column, not {time_type}"));
             }
         }
-        let aggregates = AggregatePlan::new(&spec.aggregates, input)?;
+        let mut aggregates = AggregatePlan::new(&spec.aggregates, input)?;
+        aggregates.schema = Arc::new(kept_schema(spec, input, &aggregates.schema));
         Ok(Arc::new(WindowPlan {
             slices: Slices::new(&spec.window)?,
             time: spec.window.time,
@@ -68,6 +70,28 @@ impl WindowPlan {
             .map(|name| Field::new(name, millis.clone(), false));
         Arc::new(Schema::new(keys.chain(results).chain(bounds).collect::<Vec<_>>()))
     }
+}
+
+/// What a pane keeps, and of which windows.
+fn kept_schema(spec: &WindowAggregateSpec, input: &Schema, tables: &StateSchema) -> StateSchema {
+    let mut schema = tables.clone();
+    let key = |&key: &usize| {
+        let field = input.field(key);
+        format!("{} {}", field.name(), field.data_type())
+    };
+    schema.tables[0].keys = spec.keys.iter().map(key).collect();
+    let time = match spec.window.time {
+        TimeDomain::Event { column } => input.field(column).name(),
+        TimeDomain::Processing => "PROCTIME()",
+    };
+    let offset = spec.window.offset_ms;
+    schema.purpose = match spec.window.kind {
+        WindowKind::Tumble { size_ms } => format!("TUMBLE({time}, {size_ms} ms, {offset} ms)"),
+        WindowKind::Hop { slide_ms, size_ms } => {
+            format!("HOP({time}, {slide_ms} ms, {size_ms} ms, {offset} ms)")
+        }
+    };
+    schema
 }
 
 fn partial_schema(aggregates: &AggregatePlan) -> SchemaRef {

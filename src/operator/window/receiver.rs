@@ -10,7 +10,6 @@
 //!   the clock reaches its end. A window still open at the end of input stays held.
 
 use arrow::array::{Array, AsArray, UInt32Array};
-use std::collections::BTreeMap;
 use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
@@ -19,55 +18,65 @@ use arrow::array::ArrayRef;
 use arrow::datatypes::SchemaRef;
 
 use super::firing::{Fired, Firing, STEP_ROWS};
+use super::kept::Loading;
 use super::plan::{COLUMN_END, COLUMN_FIRST, COLUMN_KEY, COLUMN_ROWS, COLUMNS_FIXED, WindowPlan};
 use super::sender::int64;
 use super::slices::Pane;
 use crate::metrics::OperatorCounters;
 use crate::operator::aggregate::Groups;
-use crate::operator::{Diverted, DivertedKind, Operator, Output, Progress, TimeDomain};
-use crate::record::{Batch, KeyHasher, Timestamp, Watermark};
-use crate::state::Timers;
+use crate::operator::{Diverted, DivertedKind, Operator, Output, Progress, Stateful, TimeDomain};
+use crate::record::{Batch, Epoch, KeyHasher, Timestamp, Watermark};
+use crate::state::{BaseCursor, Store, Timers, Tracking};
 
 /// Merges partial rows into one table per pane, and fires windows.
 pub struct WindowReceiver {
-    plan: Arc<WindowPlan>,
+    pub(super) plan: Arc<WindowPlan>,
     schema: SchemaRef,
-    hasher: KeyHasher,
-    counters: OperatorCounters,
-    panes: BTreeMap<Pane, PaneState>,
-    timers: Timers<Pane>,
+    pub(super) hasher: KeyHasher,
+    pub(super) counters: OperatorCounters,
+    pub(super) store: Store<Pane, PaneState>,
+    pub(super) timers: Timers<Pane>,
     /// Windows that end at or before this + 1 ms are complete.
-    complete: i64,
+    pub(super) complete: i64,
     firing: Option<Firing>,
     /// To be forwarded when all it completes has been pushed.
-    watermark: Option<Watermark>,
-    /// Tables of panes that are gone, not yet freed.
-    dropped: Vec<Groups>,
+    pub(super) watermark: Option<Watermark>,
+    /// A walk over everything.
+    pub(super) base: BaseCursor<Pane>,
+    /// State being read back, before the first row.
+    pub(super) loading: Option<Loading>,
     /// Latest arrival of anything received.
     arrival_ns: u64,
 }
 
 /// The rows of one pane, by key.
+#[derive(Debug)]
 pub(super) struct PaneState {
     pub(super) groups: Groups,
     /// Input rows represented.
-    rows: u64,
+    pub(super) rows: u64,
 }
 
 impl WindowReceiver {
     /// The receiving half of `plan` on one core; `schema` is that of its output.
-    pub fn new(plan: Arc<WindowPlan>, schema: SchemaRef, hasher: KeyHasher) -> WindowReceiver {
+    pub fn new(
+        plan: Arc<WindowPlan>,
+        schema: SchemaRef,
+        hasher: KeyHasher,
+        tracking: Tracking,
+    ) -> WindowReceiver {
         WindowReceiver {
             plan,
             schema,
             hasher,
             counters: OperatorCounters::default(),
-            panes: BTreeMap::new(),
+            store: Store::new(tracking),
             timers: Timers::default(),
             complete: i64::MIN,
             firing: None,
             watermark: None,
-            dropped: vec![],
+            base: BaseCursor::default(),
+            loading: None,
             arrival_ns: 0,
         }
     }
@@ -76,10 +85,7 @@ impl WindowReceiver {
     /// splits were all idle or gone did not hold the watermark back; what a split that joins it then
     /// brings may be behind what the other cores have said meanwhile.
     fn open_pane(&self, pane: Pane) -> Option<Pane> {
-        if pane.first - 1 > self.complete {
-            return Some(pane);
-        }
-        self.plan.slices.pane(pane.end, self.complete)
+        self.plan.slices.open(pane, self.complete)
     }
 
     /// Rows that came too late even for the last of their windows, as many as the run stands for.
@@ -112,9 +118,10 @@ impl WindowReceiver {
     /// Merges the rows of one run, all of one pane.
     fn merge(&mut self, batch: &Batch, run: &Range<usize>, pane: Pane, rows: u64) {
         assert!(pane.first - 1 > self.complete, "{pane:?} came after its window had fired");
-        let state = self.panes.entry(pane).or_insert_with(|| {
+        let tracking = self.store.tracking();
+        let state = self.store.to_change(pane, || {
             self.timers.arm(Timestamp::from_millis(pane.first), pane);
-            PaneState { groups: Groups::new(&self.plan.aggregates, self.hasher), rows: 0 }
+            PaneState { groups: Groups::new(&self.plan.aggregates, self.hasher, tracking), rows: 0 }
         });
         state.rows += rows;
         let keys = batch.rows.column(COLUMN_KEY).as_binary::<i32>();
@@ -155,7 +162,7 @@ impl WindowReceiver {
     fn fire(&mut self, out: &mut dyn Output) -> Progress {
         let mut budget = STEP_ROWS;
         while let Some(mut firing) = self.firing.take().or_else(|| self.next_firing()) {
-            let (fired, used) = firing.step(&self.plan, &self.panes, budget);
+            let (fired, used) = firing.step(&self.plan, &self.store, budget);
             budget = budget.saturating_sub(used);
             match fired {
                 Fired::Rows(rows) => {
@@ -203,28 +210,29 @@ impl WindowReceiver {
     /// After a window has fired: its panes wait for their next one, or are given up.
     fn retire(&mut self, firing: Firing) {
         let (end, panes, merged) = firing.into_parts();
-        self.dropped.extend(merged);
+        if let Some(groups) = merged {
+            self.store.free_later(PaneState { groups, rows: 0 });
+        }
         for pane in panes {
             if self.plan.slices.last_window(pane.end) > end {
                 self.timers.arm(Timestamp::from_millis(end + self.plan.slices.slide), pane);
                 continue;
             }
-            let state = self.panes.remove(&pane).expect("a pane lives until its last window");
-            self.counters.held -= state.rows;
-            self.counters.fired += state.rows;
-            self.dropped.push(state.groups);
+            let rows = self.store.get(pane).expect("a pane lives until its last window").rows;
+            self.counters.held -= rows;
+            self.counters.fired += rows;
+            self.store.drop_pane(pane);
         }
     }
 
     /// Keys held, over all panes.
     pub fn entries(&self) -> usize {
-        self.panes.values().map(|state| state.groups.len()).sum()
+        self.store.iter().map(|(_, state)| state.groups.tables().len()).sum()
     }
 
     /// Bytes allocated for state, with what has been dropped and is not yet freed.
     pub fn state_bytes(&self) -> usize {
-        let live: usize = self.panes.values().map(|state| state.groups.bytes()).sum();
-        live + self.dropped.iter().map(Groups::bytes).sum::<usize>()
+        self.store.bytes()
     }
 }
 
@@ -273,7 +281,7 @@ impl Operator for WindowReceiver {
                 self.fire(out)
             }
             // What is held will be emitted one day: a downstream operator must wait for it.
-            (TimeDomain::Event { .. }, Watermark::Idle) if !self.panes.is_empty() => Progress::Done,
+            (TimeDomain::Event { .. }, Watermark::Idle) if !self.store.is_empty() => Progress::Done,
             (TimeDomain::Processing, _) | (_, Watermark::Idle) => {
                 out.watermark(watermark);
                 Progress::Done
@@ -297,13 +305,17 @@ impl Operator for WindowReceiver {
         }
     }
 
+    fn on_barrier(&mut self, _epoch: Epoch) {
+        assert!(self.firing.is_none() && self.watermark.is_none());
+        self.store.on_barrier(&[self.complete]);
+    }
+
+    fn stateful(&mut self) -> Option<&mut dyn Stateful> {
+        Some(self)
+    }
+
     fn housekeep(&mut self) -> bool {
-        if let Some(groups) = self.dropped.last_mut()
-            && !groups.free_some()
-        {
-            self.dropped.pop();
-        }
-        !self.dropped.is_empty()
+        self.store.free_some()
     }
 
     fn counters(&self) -> &OperatorCounters {
@@ -313,6 +325,6 @@ impl Operator for WindowReceiver {
 
 impl fmt::Debug for WindowReceiver {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "WindowReceiver({} panes, {:?})", self.panes.len(), self.counters)
+        write!(formatter, "WindowReceiver({} panes, {:?})", self.store.len(), self.counters)
     }
 }

@@ -57,6 +57,22 @@ impl Slices {
         slice_end + self.size - self.slide
     }
 
+    /// True for what these windows have as a pane.
+    pub(super) fn is_pane(self, pane: Pane) -> bool {
+        Self::can_hold(pane.end)
+            && (pane.end - self.offset).rem_euclid(self.slide) == 0
+            && (pane.end..=self.last_window(pane.end)).contains(&pane.first)
+            && (pane.first - pane.end).rem_euclid(self.slide) == 0
+    }
+
+    /// The pane with those of its windows that are not complete at `watermark`; `None` when all are.
+    pub(super) fn open(self, pane: Pane, watermark: i64) -> Option<Pane> {
+        if pane.first - 1 > watermark {
+            return Some(pane);
+        }
+        self.pane(pane.end, watermark)
+    }
+
     /// The pane of a row in the slice ending at `slice_end`, given the watermark before it; `None`
     /// when all its windows are complete: the row is late.
     pub(super) fn pane(self, slice_end: i64, watermark: i64) -> Option<Pane> {

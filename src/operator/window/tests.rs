@@ -18,6 +18,7 @@ use crate::operator::{
     WindowAggregateSpec, WindowKind, WindowSpec,
 };
 use crate::record::{Batch, KeyGroup, KeyHasher, Timestamp, Watermark};
+use crate::state::Tracking;
 
 const HASHER: KeyHasher = KeyHasher::new(99);
 
@@ -238,7 +239,12 @@ impl Machine {
         }
         let owners = (0..owner_count)
             .map(|_| Owner {
-                receiver: WindowReceiver::new(Arc::clone(plan), Arc::clone(output), HASHER),
+                receiver: WindowReceiver::new(
+                    Arc::clone(plan),
+                    Arc::clone(output),
+                    HASHER,
+                    Tracking::Off,
+                ),
                 queues: (0..core_count).map(|_| VecDeque::new()).collect(),
                 watermarks: vec![i64::MIN; core_count],
                 merged: i64::MIN,
@@ -444,7 +450,7 @@ fn processing(kind: WindowKind, steps: &[(i64, usize)], expected: &[&str], held:
     let plan = WindowPlan::new(&spec, &input_schema()).unwrap();
     let output = WindowPlan::output_schema(&spec, &input_schema());
     let mut sender = WindowSender::new(Arc::clone(&plan), HASHER);
-    let mut receiver = WindowReceiver::new(plan, output, HASHER);
+    let mut receiver = WindowReceiver::new(plan, output, HASHER, Tracking::Off);
     let mut out = Collector::default();
     let mut random = fastrand::Rng::with_seed(7);
     for &(clock, rows) in steps {
@@ -529,7 +535,7 @@ fn a_window_of_a_million_keys_fires_in_small_steps_and_is_freed_in_small_steps()
     let plan = WindowPlan::new(&spec, &input_schema()).unwrap();
     let output = WindowPlan::output_schema(&spec, &input_schema());
     let mut sender = WindowSender::new(Arc::clone(&plan), HASHER);
-    let mut receiver = WindowReceiver::new(plan, output, HASHER);
+    let mut receiver = WindowReceiver::new(plan, output, HASHER, Tracking::Off);
     let mut out = Collector::default();
     let template = random_split(&mut fastrand::Rng::with_seed(1), 0, 1).remove(0);
     for start in (0..KEYS as i64).step_by(8000) {
