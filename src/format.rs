@@ -1,12 +1,14 @@
 //! Bytes to batches and back; no I/O.
 //!
 //! Read: `framing` (bytes to records) · `records` (what all decoders share) · `json` · `csv` · `raw` ·
+//! `frames` (the native protocol) ·
 //! `column` (columns under construction) · `scalar` (text to one value) · `encode` (batches to lines).
 //! Beside them: `types` (names, what a format carries) · `reason` (rejections in words) · `swar`.
 
 mod column;
 mod csv;
 mod encode;
+pub mod frames;
 mod framing;
 mod json;
 mod raw;
@@ -19,6 +21,11 @@ mod types;
 #[cfg(test)]
 mod tests;
 
+pub use frames::{
+    Ack, FRAME_HEADER_BYTES, FrameColumns, FrameEncoder, FrameHeader, FrameHello, FrameKind,
+    FrameRead, FrameRole, FrameStream, Message, ProtocolFault, error_text, write_ack, write_empty,
+    write_error,
+};
 pub use framing::{Boundary, EveryLine, Framed, Framer};
 
 use arrow::array::RecordBatch;
@@ -140,6 +147,14 @@ pub trait Encoder {
 
     /// Appends all rows.
     fn encode(&mut self, rows: &RecordBatch, out: &mut Vec<u8>);
+
+    /// Appends what comes after the last record of a file or connection.
+    fn end(&mut self, _out: &mut Vec<u8>) {}
+
+    /// Why rows could not be written, after which the job cannot go on.
+    fn take_failure(&mut self) -> Option<String> {
+        None
+    }
 }
 
 /// Why a format cannot carry a table, in words for the user.

@@ -18,6 +18,21 @@ pub const BATCH_ROWS_MAX: usize = 8192;
 /// offsets into a text column still hold.
 pub const BATCH_BYTES_MAX: usize = 16 * 1024 * 1024;
 
+/// Rows of one frame at most: a batch has no more bits than this, whatever its peer says.
+pub const FRAME_ROWS_MAX: u32 = 1 << 20;
+
+/// Bytes of one frame's rows at most.
+pub const FRAME_PAYLOAD_BYTES_MAX: usize = 16 * 1024 * 1024;
+
+/// Bytes at which an encoder begins another frame, when a frame has more than one row.
+pub const FRAME_PAYLOAD_BYTES_AIM: usize = 1024 * 1024;
+
+/// Bytes of hello, with all its columns.
+pub const FRAME_HELLO_BYTES_MAX: usize = 256 * 1024;
+
+/// Bytes of the name of a producer, subscriber or sink.
+pub const FRAME_NAME_BYTES_MAX: usize = 255;
+
 /// Longest line that may be configured.
 pub const LINE_BYTES_CEILING: usize = 1024 * 1024 * 1024;
 
@@ -171,6 +186,8 @@ const _: () = {
     assert!(EDGE_ELEMENTS_MAX > EDGE_ELEMENTS_RESERVED);
     // The kernel finds an entry with a mask.
     assert!(RECEIVE_BUFFERS.is_power_of_two());
+    assert!(FRAME_PAYLOAD_BYTES_AIM <= FRAME_PAYLOAD_BYTES_MAX);
+    assert!(FRAME_HELLO_BYTES_MAX <= FRAME_PAYLOAD_BYTES_MAX);
     // Lengths of ring operations are 32 bits wide.
     assert!(RECEIVE_BUFFER_BYTES <= u32::MAX as usize);
     assert!(DISK_STEP_BYTES <= u32::MAX as usize);

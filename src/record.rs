@@ -3,12 +3,13 @@
 //! Read: `time` (event time) · `batch` (rows of one split, with what travels beside each row) ·
 //! `gather` (their rows at given indices) ·
 //! `element` (batch, watermark, barrier, end) · `key` (canonical bytes and hash of key columns) ·
-//! `key_group` (hash to key group to core) · `expression` (a function of
-//! a batch's rows, which the planner supplies).
+//! `key_group` (hash to key group to core) · `frame` (a batch as bytes, read
+//! where it lies) · `expression` (a function of a batch's rows, which the planner supplies).
 
 mod batch;
 mod element;
 mod expression;
+mod frame;
 mod gather;
 mod key;
 mod key_group;
@@ -17,6 +18,10 @@ mod time;
 pub use batch::{Batch, Provenance, RowTags};
 pub use element::{Element, Epoch, Watermark};
 pub use expression::{EvaluationContext, Expression, ExpressionError, ExpressionRef};
+pub use frame::{
+    FRAME_ALIGNMENT, FRAME_LAYOUT_HASH, FrameFault, FrameReader, FrameRows, FrameVector,
+    FrameWriter, ShapeError, check_frame_type,
+};
 pub use key::{CorruptKey, EncodedKeys, KeyEncoder, KeyHasher, UnsupportedKeyType};
 pub use key_group::KeyGroup;
 pub use time::Timestamp;

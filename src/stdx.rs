@@ -2,9 +2,10 @@
 //!
 //! Read: `core_id` · `quantity` (number and unit) with `byte_size` and `duration` · `failure` (why a
 //! part gave up) · `suggest` ("did you mean") · `room` (of vectors that are handed over) ·
-//! `cpu` (what the binary was built for).
+//! `checksum` · `cpu` (what the binary was built for).
 
 mod byte_size;
+mod checksum;
 mod core_id;
 mod cpu;
 mod duration;
@@ -14,6 +15,7 @@ mod room;
 mod suggest;
 
 pub use byte_size::{format_byte_size, parse_byte_size};
+pub use checksum::crc32c;
 pub use core_id::CoreId;
 pub use cpu::missing_cpu_features;
 pub use duration::{format_duration, parse_duration};

@@ -1,0 +1,24 @@
+//! Frames: the native protocol, the same on a connection and in a file.
+//!
+#![doc = include_str!("frames/PROTOCOL.md")]
+//!
+//! # In this folder
+//!
+//! Read: `header` (64 bytes, and what can be wrong with them) · `hello` (who, and which columns) ·
+//! `column_type` (a column in bytes) · `message` (the others; bytes to messages) · `columns` (their
+//! columns as ours) · `encode` (batches to frames).
+
+mod column_type;
+mod columns;
+mod encode;
+mod header;
+mod hello;
+mod message;
+#[cfg(test)]
+mod tests;
+
+pub use columns::{FrameColumns, FrameRead};
+pub use encode::FrameEncoder;
+pub use header::{FRAME_HEADER_BYTES, FrameHeader, FrameKind, ProtocolFault};
+pub use hello::{FrameHello, FrameRole};
+pub use message::{Ack, FrameStream, Message, error_text, write_ack, write_empty, write_error};
