@@ -155,8 +155,11 @@ pub const POLL_ROUNDS_MAX: usize = 4;
 /// Memory a connection keeps for its next bytes to send.
 pub const SEND_BUFFER_KEPT_BYTES: usize = 64 * 1024;
 
-/// How often a core reports its counters, ns. Also the longest an idle core sleeps.
-pub const REPORT_INTERVAL_NS: u64 = 1_000_000_000;
+/// How often a core that works reports how it stands, ns: some 10 us each.
+pub const REPORT_INTERVAL_NS: u64 = 100_000_000;
+
+/// How often a core that has nothing to do reports, ns. Also the longest it sleeps.
+pub const REPORT_INTERVAL_IDLE_NS: u64 = 1_000_000_000;
 
 /// How soon a core that waits for room on another core looks again, ns: nobody wakes it.
 pub const BLOCKED_LOOK_AGAIN_NS: u64 = 100_000;

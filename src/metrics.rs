@@ -1,11 +1,16 @@
 //! Counters per core, merged on read.
 //!
-//! Read: `counters` (what operators count, and the ledger over them) · `io_counters` · `latency`.
+//! Read: `counters` (what operators count, and the ledger over them) · `io_counters` · `activity`
+//! (batches, time, state, reasons) · `meter` (whose time a core spends) · `latency`.
 
+mod activity;
 mod counters;
 mod io_counters;
 mod latency;
+mod meter;
 
+pub use activity::{CoreActivity, OperatorActivity, RejectionKind, Rejections, StateSize};
 pub use counters::OperatorCounters;
 pub use io_counters::{SinkCounters, SourceCounters};
 pub use latency::LatencyHistogram;
+pub use meter::{Account, Meter, ReadClock};

@@ -38,7 +38,7 @@ pub use spec::{
     WindowSpec,
 };
 
-use crate::metrics::OperatorCounters;
+use crate::metrics::{Account, OperatorCounters, StateSize};
 use crate::record::{Batch, Epoch, Timestamp, Watermark};
 
 /// Whether an operator has finished what it was given.
@@ -65,6 +65,11 @@ pub trait Output {
 
     /// Takes rows that leave the main path. They have been counted by the operator.
     fn divert(&mut self, diverted: Diverted);
+
+    /// Time from here on is that of `account`; returns whose it was. Called by chains alone.
+    fn enter(&mut self, _account: Account) -> Account {
+        Account::default()
+    }
 }
 
 /// Rows that left the main path, with the reason.
@@ -133,4 +138,9 @@ pub trait Operator {
 
     /// What went in and what became of it.
     fn counters(&self) -> &OperatorCounters;
+
+    /// What it keeps.
+    fn state(&self) -> StateSize {
+        StateSize::default()
+    }
 }

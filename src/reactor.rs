@@ -49,6 +49,10 @@ pub trait Io {
     fn network(&mut self) -> &mut dyn Network;
     /// Files.
     fn disk(&mut self) -> &mut dyn Disk;
+    /// How long the core has slept so far.
+    fn parked_ns(&self) -> u64 {
+        0
+    }
 }
 
 /// The dataflow of one core, as the executor sees it.

@@ -28,6 +28,11 @@ pub trait Sink {
     /// True while what is unwritten has reached the sink's limit: backpressure.
     fn is_full(&self) -> bool;
 
+    /// Who keeps it full, in words: a subscriber with what it has not taken.
+    fn blocked_by(&self) -> Option<String> {
+        None
+    }
+
     /// Advances what is in flight. Called every turn; true when something happened.
     fn poll(&mut self, io: &mut dyn Io) -> bool;
 

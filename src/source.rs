@@ -32,7 +32,7 @@ use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
-use crate::metrics::SourceCounters;
+use crate::metrics::{RejectionKind, SourceCounters};
 use crate::reactor::Io;
 use crate::record::{Batch, Timestamp, Watermark};
 use crate::stdx::{CoreId, Failure};
@@ -45,6 +45,16 @@ pub trait Source {
     /// What this core can promise after everything pushed so far: the minimum over its active
     /// splits. Asked for once a turn. `None` for a source without event time.
     fn watermark(&self) -> Option<Watermark>;
+
+    /// Which split keeps that promise from going further, for those who ask why nothing fires.
+    fn holding_back(&self) -> Option<HoldingBack> {
+        None
+    }
+
+    /// Splits (connections, files) that are open.
+    fn open_splits(&self) -> usize {
+        0
+    }
 
     /// A message from this source's instance on another core.
     fn receive(&mut self, message: SourceMessage, io: &mut dyn Io);
@@ -100,6 +110,8 @@ pub trait SourceOutput {
 /// A record that never became a row.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Rejection {
+    /// What kind of trouble.
+    pub kind: RejectionKind,
     /// Source and split, as in `Provenance`.
     pub origin: Arc<str>,
     /// Position of the record in its split.

@@ -4,7 +4,7 @@
 //! Out: rows in sinks, elements in outboxes, and reports for the housekeeping thread.
 //!
 //! Read: this file · `budget` (rows of a turn) · `tree` (a stage's operators) · `port` (what trees write to) · `sources` ·
-//! `sinks` · `build` (a core's worker from the job) · `diversion` (late and rejected rows) · `report` (what a core tells the others).
+//! `sinks` · `build` (a core's worker from the job) · `diversion` (late and rejected rows) · `status` and `report` (what a core tells the housekeeping thread).
 //!
 //! Invariants
 //! - Stages are served from the sinks backwards, so a stage waits for later stages only.
@@ -18,6 +18,7 @@ mod port;
 mod report;
 mod sinks;
 mod sources;
+mod status;
 mod tree;
 
 pub use build::{DiversionSpec, JobGraph, Wiring};
@@ -26,11 +27,16 @@ pub(crate) use diversion::Diversion;
 pub use report::{CoreReport, JobCommand, JobSignal, Reporter};
 pub(crate) use sinks::SinkSlot;
 pub(crate) use sources::SourceSlot;
-pub(crate) use tree::{Outlet, Tree};
+pub(crate) use status::Blocked;
+pub use status::{
+    BlockedBy, BlockedStatus, OperatorStatus, OutboxStatus, SinkStatus, SourceStatus,
+};
+pub(crate) use tree::{Blocker, Outlet, Tree};
 
-use crate::dataflow::{OperatorSpec, SourceIndex};
+use crate::dataflow::{EdgeIndex, OperatorSpec, SinkIndex, SourceIndex};
 use crate::exchange::{Inbox, Outbox};
 use crate::limits::BLOCKED_LOOK_AGAIN_NS;
+use crate::metrics::{Account, Meter};
 use crate::operator::Diverted;
 use crate::reactor::{Io, Task, Turn};
 use crate::record::{Element, Timestamp, Watermark};
@@ -43,7 +49,7 @@ use port::Port;
 pub struct Worker {
     pub(crate) stages: Vec<Stage>,
     pub(crate) sources: Vec<SourceSlot>,
-    pub(crate) outboxes: Vec<Outbox>,
+    pub(crate) outboxes: Vec<OutboxSlot>,
     pub(crate) sinks: Vec<SinkSlot>,
     pub(crate) diversions: Vec<Diversion>,
     pub(crate) signal: JobSignal,
@@ -58,6 +64,14 @@ pub struct Worker {
     /// Rows all stages have handled in this turn.
     turn_rows: usize,
     pub(crate) was_busy: bool,
+    pub(crate) meter: Meter,
+}
+
+/// A sending end of an exchange on this core.
+pub(crate) struct OutboxSlot {
+    pub(crate) outbox: Outbox,
+    pub(crate) edge: EdgeIndex,
+    pub(crate) account: Account,
 }
 
 /// A stage on this core.
@@ -76,6 +90,7 @@ pub(crate) struct Stage {
     pub(crate) ended: bool,
     /// When the input alone makes work: monotonic ns.
     pub(crate) wakes_at_ns: Option<u64>,
+    pub(crate) blocked: Blocked,
 }
 
 /// Where a stage's elements come from on this core.
@@ -92,7 +107,9 @@ impl Task for Worker {
         self.measure_turn(now_ns);
         let mut busy = self.obey(io);
         for sink in &mut self.sinks {
+            let outer = self.meter.enter(sink.account());
             busy |= sink.poll(io);
+            self.meter.enter(outer);
         }
         for index in (0..self.stages.len()).rev() {
             busy |= self.serve(index, now_ns, io);
@@ -102,7 +119,7 @@ impl Task for Worker {
         }
         self.end_diversions(io);
         let mut waits_for_core = false;
-        for outbox in &mut self.outboxes {
+        for OutboxSlot { outbox, .. } in &mut self.outboxes {
             busy |= outbox.flush();
             waits_for_core |= outbox.is_full() || !outbox.is_drained();
         }
@@ -121,9 +138,10 @@ impl Worker {
         }
         let now = Timestamp::from_millis(io.clock().wall_ms());
         let turn_rows = self.budget.rows();
-        let Worker { stages, sources, outboxes, sinks, diverted, diversions, .. } = self;
+        let Worker { stages, sources, outboxes, sinks, diverted, diversions, meter, .. } = self;
         let stage = &mut stages[index];
-        let mut port = Port { outboxes, sinks, io, budget_rows: turn_rows, diverted, now_ns };
+        let budget_rows = turn_rows;
+        let mut port = Port { outboxes, sinks, io, meter, budget_rows, diverted, now_ns };
         // What an earlier turn left comes before this turn's time.
         stage.tree.advance(&mut port);
         stage.tree.on_clock(now, &mut port);
@@ -141,6 +159,7 @@ impl Worker {
         };
         stage.tree.flush(&mut port);
         let handled = turn_rows - port.budget_rows;
+        stage.note_blocked(handled, diverting, &port);
         let diverted_any = self.pass_on_diverted(index, now_ns, io);
         self.turn_rows += handled;
         served | (handled > 0) | diverted_any
@@ -157,15 +176,16 @@ impl Worker {
         if diverted.is_empty() && rejections.is_empty() {
             return false;
         }
-        self.reporter.note_rejections(&rejections);
-        self.reporter.note_diverted(&diverted);
-        if let Some(source) = *source {
+        let (source, sources) = (*source, self.sources.len());
+        self.reporter.note_rejections(&rejections, source, sources);
+        self.reporter.note_diverted(&diverted, source, sources);
+        if let Some(source) = source {
             self.rejection_failure = self.diversions[source.0]
                 .failure(&rejections, &diverted)
                 .or(self.rejection_failure.take());
-            let Worker { outboxes, sinks, diversions, diverted: none, .. } = self;
-            let mut port =
-                Port { outboxes, sinks, io, budget_rows: usize::MAX, diverted: none, now_ns };
+            let Worker { outboxes, sinks, diversions, meter, diverted: none, .. } = self;
+            let budget_rows = usize::MAX;
+            let mut port = Port { outboxes, sinks, io, meter, budget_rows, diverted: none, now_ns };
             diversions[source.0].write(&rejections, &diverted, &mut port);
         }
         true
@@ -173,12 +193,22 @@ impl Worker {
 
     /// A source's late and rejected sinks have had everything once its stages have ended.
     fn end_diversions(&mut self, io: &mut dyn Io) {
-        let Worker { stages, outboxes, sinks, diversions, diverted, turn_began_ns, .. } = self;
+        let Worker { stages, outboxes, sinks, diversions, diverted, turn_began_ns, meter, .. } =
+            self;
         for (source, diversion) in diversions.iter_mut().enumerate() {
             let of_source = |stage: &&Stage| stage.source == Some(SourceIndex(source));
             if stages.iter().filter(of_source).all(|stage| stage.ended) {
                 let now_ns = *turn_began_ns;
-                diversion.end(&mut Port { outboxes, sinks, io, budget_rows: 0, diverted, now_ns });
+                let budget_rows = 0;
+                diversion.end(&mut Port {
+                    outboxes,
+                    sinks,
+                    io,
+                    meter,
+                    budget_rows,
+                    diverted,
+                    now_ns,
+                });
             }
         }
     }
@@ -209,19 +239,20 @@ impl Worker {
             self.reporter.note_turn(turn_ns);
             self.budget.observe(self.turn_rows, turn_ns);
         }
+        self.meter.begin_turn(now_ns, self.turn_rows, self.was_busy);
         (self.turn_began_ns, self.turn_rows) = (now_ns, 0);
     }
 
     /// What the executor is told; reports are sent on the way.
     fn answer(&mut self, busy: bool, waits_for_core: bool, io: &mut dyn Io) -> Turn {
         if let Some(failure) = self.take_failure() {
-            self.fail(failure);
+            self.fail(failure, io);
             return Turn::Finished;
         }
         let stages_ended = self.stages.iter().all(|stage| stage.ended);
-        let drained = self.outboxes.iter().all(Outbox::is_drained);
+        let drained = self.outboxes.iter().all(|slot| slot.outbox.is_drained());
         if stages_ended && drained && self.sinks.iter().all(SinkSlot::is_finished) {
-            let report = self.report(true);
+            let report = self.report(true, io);
             self.reporter.send(report);
             return Turn::Finished;
         }
@@ -229,8 +260,8 @@ impl Worker {
         let of_sources = self.sources.iter_mut().filter_map(SourceSlot::take_notice);
         self.reporter
             .note(of_sources.chain(self.sinks.iter_mut().filter_map(SinkSlot::take_notice)));
-        if self.reporter.is_due(now_ns) {
-            let report = self.report(false);
+        if self.reporter.is_due(now_ns, busy) {
+            let report = self.report(false, io);
             self.reporter.send(report);
         }
         match (busy, waits_for_core) {
@@ -280,7 +311,22 @@ impl Stage {
             ended_by: JobCommand::Run,
             ended: false,
             wakes_at_ns: None,
+            blocked: Blocked::default(),
         }
+    }
+
+    /// A turn that could hand nothing on, for want of room, was spent waiting.
+    fn note_blocked(&mut self, handled: usize, diverting: bool, port: &Port<'_>) {
+        let waits = handled == 0 && !self.ended;
+        let by = match (waits, self.source) {
+            (false, _) => None,
+            (true, Some(source)) if diverting => Some(BlockedBy::Diversion(source)),
+            (true, _) => self.tree.blocker(port).map(|blocker| match blocker {
+                Blocker::Outbox(outbox, core) => BlockedBy::Core(port.outboxes[outbox].edge, core),
+                Blocker::Sink(sink) => BlockedBy::Sink(SinkIndex(sink)),
+            }),
+        };
+        self.blocked.set(by, port.now_ns);
     }
 
     /// New elements, while there is room and budget.
@@ -304,7 +350,9 @@ impl Stage {
     ) -> bool {
         let mut progress = SourceProgress::Busy;
         if !slot.has_staged() && !self.tree.is_full(port) {
+            let outer = port.meter.enter(slot.account());
             progress = slot.poll(port.budget_rows.max(1), port.io);
+            port.meter.enter(outer);
         }
         let mut passed = false;
         while !self.tree.is_full(port)
@@ -316,7 +364,7 @@ impl Stage {
         if slot.has_staged() || self.tree.is_full(port) {
             return passed;
         }
-        if let Some(watermark) = slot.new_watermark() {
+        if let Some(watermark) = slot.new_watermark(port.now_ns) {
             self.tree.accept(Element::Watermark(watermark), port);
             passed = true;
         }

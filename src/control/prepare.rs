@@ -13,6 +13,7 @@ use crate::config::{
 };
 use crate::dataflow::{SinkIndex, Stages, check_windows, fuse};
 use crate::format::{self, FormatOptions};
+use crate::reactor::{Clock, SystemClock};
 use crate::record::KeyHasher;
 use crate::source::{Datagen, EventTimeOptions, EventTimeRules, FieldFault, Nexmark};
 use crate::sql::{self, PlanOptions, PlannedSink, PlannedSource, SqlText, TableOrigin};
@@ -102,6 +103,7 @@ pub(super) fn prepare(job: &Job, core_count: u16) -> Result<Prepared, JobError> 
         hasher: KeyHasher::new(random_seed()),
         tracking: Tracking::Off,
         turn_rows_max: job.limits.turn_rows_max,
+        read_clock: || SystemClock.monotonic_ns(),
     };
     Ok(Prepared { sources, sinks, graph, diversions, notes })
 }

@@ -170,7 +170,10 @@ impl Running {
             let (signal, sender) = (signal.clone(), sender.clone());
             Box::new(move |core: CoreId| {
                 let (sources, sinks) = (connectors.sources(core), connectors.sinks(core));
-                let reporter = Reporter::new(core, sender);
+                let reporter = Reporter::new(core, move |report| {
+                    // Nobody listens any more: the job has ended.
+                    let _ = sender.send(report);
+                });
                 Box::new(Worker::build(&graph, wiring, sources, sinks, signal, reporter))
             })
         });

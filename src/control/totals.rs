@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::dataflow::{OperatorSpec, SourceIndex};
 use crate::metrics::{LatencyHistogram, OperatorCounters, SinkCounters, SourceCounters};
-use crate::worker::CoreReport;
+use crate::worker::{CoreReport, OperatorStatus};
 
 /// Sums over cores.
 #[derive(Clone, Debug, Default)]
@@ -44,8 +44,8 @@ impl Totals {
     }
 
     fn add(&mut self, report: &CoreReport) {
-        for (operator, source, counters) in &report.operators {
-            *self.operators.entry(*operator).or_default() += *counters;
+        for OperatorStatus { spec, source, counters, .. } in &report.operators {
+            *self.operators.entry(*spec).or_default() += *counters;
             if let Some(source) = source {
                 let diverted = self.diverted.entry(*source).or_default();
                 diverted.late += counters.late;

@@ -18,6 +18,7 @@ use super::lane::LaneSender;
 use super::partitioner::Partitioner;
 use crate::limits::EDGE_ELEMENTS_RESERVED;
 use crate::record::{Batch, Element, Epoch, Watermark};
+use crate::stdx::CoreId;
 use std::collections::VecDeque;
 
 /// Sends to all cores.
@@ -60,6 +61,17 @@ impl Outbox {
     /// True when some core has no room: the stage that feeds this outbox is to be skipped.
     pub fn is_full(&self) -> bool {
         self.lanes.iter().any(Lane::is_full)
+    }
+
+    /// The first core that has no room.
+    pub fn full_core(&self) -> Option<CoreId> {
+        let full = self.lanes.iter().position(Lane::is_full)?;
+        Some(CoreId::new(u16::try_from(full).expect("limits::CORES_MAX cores at most")))
+    }
+
+    /// Elements that would fill it, over all cores.
+    pub fn elements_max(&self) -> usize {
+        self.lanes.iter().map(|lane| lane.sender.elements_max()).sum()
     }
 
     /// Says `watermark` to all cores.

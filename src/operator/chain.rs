@@ -18,7 +18,7 @@ use std::collections::VecDeque;
 use std::fmt;
 
 use super::{Diverted, Loaded, Operator, Output, Progress, Stateful};
-use crate::metrics::OperatorCounters;
+use crate::metrics::{Account, Meter, OperatorActivity, OperatorCounters};
 use crate::record::{Batch, Epoch, Timestamp, Watermark};
 use crate::state::StateKey;
 
@@ -34,6 +34,10 @@ struct Node {
     unfinished: bool,
     /// What came while it was unfinished.
     waiting: VecDeque<Waiting>,
+    account: Account,
+    batches_in: u64,
+    /// The last one given to it.
+    watermark: Option<Watermark>,
 }
 
 #[expect(clippy::large_enum_variant, reason = "few exist at a time, and boxing costs a call each")]
@@ -52,8 +56,7 @@ impl Chain {
     /// A chain of operators, first to last, each with the name of its state. An empty one hands
     /// everything through.
     pub fn new(operators: Vec<(StateKey, Box<dyn Operator>)>) -> Chain {
-        let node =
-            |(key, operator)| Node { key, operator, unfinished: false, waiting: VecDeque::new() };
+        let node = |(key, operator)| Node::new(key, operator);
         Chain { nodes: operators.into_iter().map(node).collect() }
     }
 
@@ -82,7 +85,9 @@ impl Chain {
         // Backwards: every operator knows the time before its predecessors push to it.
         for index in (0..self.nodes.len()).rev() {
             let (node, mut link) = self.node_at(index, out);
+            let outer = link.enter(node.account);
             node.unfinished = node.operator.on_clock(now, &mut link) == Progress::More;
+            link.enter(outer);
         }
         self.progress()
     }
@@ -106,7 +111,9 @@ impl Chain {
                 return Progress::More;
             }
             let (node, mut link) = self.node_at(index, out);
+            let outer = link.enter(node.account);
             node.operator.flush(&mut link);
+            link.enter(outer);
         }
         self.progress()
     }
@@ -158,6 +165,30 @@ impl Chain {
         self.nodes.iter().map(|node| node.operator.counters())
     }
 
+    /// Gives every operator an account of its own.
+    pub fn open_accounts(&mut self, meter: &mut Meter) {
+        self.nodes.iter_mut().for_each(|node| node.account = meter.open());
+    }
+
+    /// Batches, time and state of each operator, first to last, with the watermark it was given
+    /// last. The chain has pushed `batches_out` batches.
+    pub fn activities<'a>(
+        &'a self,
+        meter: &'a Meter,
+        batches_out: u64,
+    ) -> impl Iterator<Item = (OperatorActivity, Option<Watermark>)> + 'a {
+        let following = self.nodes.iter().skip(1).map(|node| node.batches_in);
+        self.nodes.iter().zip(following.chain([batches_out])).map(|(node, batches_out)| {
+            let activity = OperatorActivity {
+                batches_in: node.batches_in,
+                batches_out,
+                busy_ns: meter.spent_ns(node.account),
+                state: node.operator.state(),
+            };
+            (activity, node.watermark)
+        })
+    }
+
     fn progress(&self) -> Progress {
         if self.is_done() { Progress::Done } else { Progress::More }
     }
@@ -180,7 +211,9 @@ impl Chain {
                 return Progress::More;
             }
             if node.unfinished {
+                let outer = link.enter(node.account);
                 node.unfinished = node.operator.resume(&mut link) == Progress::More;
+                link.enter(outer);
             }
             if node.unfinished || link.rest.iter().any(Node::is_behind) {
                 return Progress::More;
@@ -196,11 +229,31 @@ impl Node {
         self.unfinished || !self.waiting.is_empty()
     }
 
+    fn new(key: StateKey, operator: Box<dyn Operator>) -> Node {
+        Node {
+            key,
+            operator,
+            unfinished: false,
+            waiting: VecDeque::new(),
+            account: Account::default(),
+            batches_in: 0,
+            watermark: None,
+        }
+    }
+
     fn take(&mut self, element: Waiting, link: &mut Link<'_>) {
+        let outer = link.enter(self.account);
         let progress = match element {
-            Waiting::Batch(batch) => self.operator.process(batch, link),
-            Waiting::Watermark(watermark) => self.operator.on_watermark(watermark, link),
+            Waiting::Batch(batch) => {
+                self.batches_in += 1;
+                self.operator.process(batch, link)
+            }
+            Waiting::Watermark(watermark) => {
+                self.watermark = Some(watermark);
+                self.operator.on_watermark(watermark, link)
+            }
         };
+        link.enter(outer);
         self.unfinished = progress == Progress::More;
     }
 }
@@ -232,6 +285,10 @@ impl Output for Link<'_> {
 
     fn divert(&mut self, diverted: Diverted) {
         self.out.divert(diverted);
+    }
+
+    fn enter(&mut self, account: Account) -> Account {
+        self.out.enter(account)
     }
 }
 

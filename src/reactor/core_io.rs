@@ -29,6 +29,7 @@ pub(crate) struct CoreIo {
     clock: SystemClock,
     /// The timer the kernel has, and when it ends.
     timer: Option<(u64, Ticket)>,
+    parked_ns: u64,
 }
 
 impl CoreIo {
@@ -43,6 +44,7 @@ impl CoreIo {
             files: Files::default(),
             clock: SystemClock,
             timer: None,
+            parked_ns: 0,
         })
     }
 
@@ -84,6 +86,11 @@ impl CoreIo {
         }
     }
 
+    /// The core has slept for so long.
+    pub(super) fn note_parked(&mut self, parked_ns: u64) {
+        self.parked_ns += parked_ns;
+    }
+
     /// Completions signal the doorbell from now on, or no more.
     pub(super) fn arm_doorbell(&mut self, armed: bool) {
         self.ring.arm_doorbell(armed);
@@ -109,6 +116,10 @@ impl CoreIo {
 }
 
 impl Io for CoreIo {
+    fn parked_ns(&self) -> u64 {
+        self.parked_ns
+    }
+
     fn clock(&self) -> &dyn Clock {
         &self.clock
     }

@@ -257,8 +257,10 @@ impl Core {
         if let Ok(Round::Idle { wakes_at_ns }) = round
             && self.may_sleep(wakes_at_ns)?
         {
+            let parked_ns = self.now_ns();
             let rung = self.doorbell.read_at(0, size_of::<u64>()).await;
             rung.map_err(|error| CoreFailure::Ring(error.to_string()))?;
+            self.io.note_parked(self.now_ns().saturating_sub(parked_ns));
         }
         self.io.arm_doorbell(false);
         self.parker.retract();

@@ -95,8 +95,8 @@ fn check(sql: &str) {
 
 /// Every operator of every core accounts for each row.
 fn check_ledger(outcome: &Outcome, shape: Shape) {
-    for (operator, _, counters) in outcome.reports.iter().flat_map(|report| &report.operators) {
-        assert_eq!(counters.imbalance(), None, "{operator:?} {shape:?}");
+    for status in outcome.reports.iter().flat_map(|report| &report.operators) {
+        assert_eq!(status.counters.imbalance(), None, "{:?} {shape:?}", status.spec);
     }
 }
 

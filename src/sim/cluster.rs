@@ -101,6 +101,7 @@ pub(crate) fn run_plan(
         hasher: KeyHasher::new(shape.seed),
         tracking: Tracking::Off,
         turn_rows_max: shape.turn_rows_max,
+        read_clock: || 0,
     };
     let disk = TestFiles::default();
     let file_plans: Vec<Arc<FilePlan>> =
@@ -114,7 +115,10 @@ pub(crate) fn run_plan(
     for (core, wiring) in CoreId::all(shape.core_count).zip(wirings) {
         let sources = plan.sources.iter().zip(&file_plans);
         let sources = sources.map(|(planned, cut)| source(planned, cut, core, shape)).collect();
-        let reporter = Reporter::new(core, sender.clone());
+        let sender = sender.clone();
+        let reporter = Reporter::new(core, move |report| {
+            let _ = sender.send(report);
+        });
         let worker = Worker::build(&graph, wiring, sources, sinks(core), signal.clone(), reporter);
         cores.push((worker, TestIo::new(&disk, shape.seed + core.index() as u64, 3)));
     }

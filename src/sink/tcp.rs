@@ -326,6 +326,15 @@ impl Sink for TcpSink {
         }
     }
 
+    fn blocked_by(&self) -> Option<String> {
+        if let (Some(dialer), true) = (&self.dialer, self.subscribers.is_empty()) {
+            return Some(format!("there is no connection to {}", dialer.address()));
+        }
+        let slowest = self.subscribers.values().max_by_key(|subscriber| subscriber.unsent_bytes)?;
+        let Subscriber { peer, unsent_bytes, .. } = slowest;
+        Some(format!("subscriber {peer} has {unsent_bytes} bytes to take"))
+    }
+
     fn poll(&mut self, io: &mut dyn Io) -> bool {
         if self.phase == Phase::New {
             self.open(io.network());

@@ -32,8 +32,8 @@ use crate::reactor::{
 };
 use crate::record::{Timestamp, Watermark};
 use crate::source::{
-    Arrival, DecoderFactory, EventTimeOptions, Source, SourceMessage, SourceOutput, SourceProgress,
-    SplitTracker,
+    Arrival, DecoderFactory, EventTimeOptions, HoldingBack, Source, SourceMessage, SourceOutput,
+    SourceProgress, SplitTracker,
 };
 use crate::stdx::{CoreId, Failure};
 use dealer::Dealer;
@@ -417,6 +417,14 @@ impl Source for TcpSource {
 
     fn watermark(&self) -> Option<Watermark> {
         self.tracker.watermark()
+    }
+
+    fn holding_back(&self) -> Option<HoldingBack> {
+        self.tracker.holding_back()
+    }
+
+    fn open_splits(&self) -> usize {
+        self.connections.len()
     }
 
     fn receive(&mut self, message: SourceMessage, io: &mut dyn Io) {

@@ -19,7 +19,7 @@ use crate::limits::REJECTED_RAW_BYTES_MAX;
 use crate::record::{Batch, ExpressionRef, Provenance, Timestamp};
 use arrow::array::{Array, BooleanArray};
 use arrow::buffer::BooleanBuffer;
-use marks::Marks;
+use marks::{Marks, Refusal};
 use std::sync::Arc;
 
 /// How a source's watermark is computed.
@@ -145,11 +145,11 @@ pub(super) fn batch_of(decoded: Decoded, arrival: Arrival) -> Batch {
 }
 
 fn rejections(
-    refused: &[(usize, String)],
+    refused: &[(usize, Refusal)],
     provenance: Option<&Provenance>,
     origin: &Arc<str>,
 ) -> Vec<Rejection> {
-    let rejection = |(row, reason): &(usize, String)| {
+    let rejection = |(row, Refusal { kind, reason }): &(usize, Refusal)| {
         let (offset, raw) = match provenance {
             Some(provenance) if provenance.raw.is_valid(*row) => {
                 (provenance.offsets.value(*row), provenance.raw.value(*row))
@@ -158,7 +158,7 @@ fn rejections(
             None => (0, &[][..]),
         };
         let raw = raw[..raw.len().min(REJECTED_RAW_BYTES_MAX)].to_vec();
-        Rejection { origin: Arc::clone(origin), offset, reason: reason.clone(), raw }
+        Rejection { kind: *kind, origin: Arc::clone(origin), offset, reason: reason.clone(), raw }
     };
     refused.iter().map(rejection).collect()
 }

@@ -7,15 +7,17 @@ use std::sync::Arc;
 
 use super::budget::TurnBudget;
 use super::{
-    Diversion, Input, JobCommand, JobSignal, Outlet, Reporter, SinkSlot, SourceSlot, Stage, Tree,
-    Worker,
+    Diversion, Input, JobCommand, JobSignal, OutboxSlot, Outlet, Reporter, SinkSlot, SourceSlot,
+    Stage, Tree, Worker,
 };
 use crate::dataflow::{
-    ChainOptions, Graph, LaneSpec, OutletSpec, Routing, SinkIndex, StageInput, Stages, TreeSpec,
+    ChainOptions, EdgeIndex, Graph, LaneSpec, OutletSpec, Routing, SinkIndex, StageInput, Stages,
+    TreeSpec,
     build_chain,
 };
 use crate::exchange::{EdgePorts, Inbox, LaneReceiver, Outbox, Partitioner};
 use crate::limits::SOURCE_MESSAGES_MAX;
+use crate::metrics::{Meter, ReadClock};
 use crate::reactor::{MeshReceiver, MeshSender, Wake, channel};
 use crate::record::KeyHasher;
 use crate::sink::Sink;
@@ -40,6 +42,8 @@ pub struct JobGraph {
     pub tracking: Tracking,
     /// Rows a stage handles in one turn, at most.
     pub turn_rows_max: usize,
+    /// What the time of operators is measured with.
+    pub read_clock: ReadClock,
 }
 
 /// Where one source's late and rejected rows go.
@@ -140,17 +144,17 @@ impl Worker {
         let stages: Vec<Stage> = stages.collect();
         let diversions = job.diversions.iter().map(|spec| builder.diversion(spec)).collect();
         let slots = sources.into_iter().zip(wiring.messages);
-        let writers = builder.sink_writers;
+        let Builder { sink_writers: writers, mut meter, outboxes, .. } = builder;
         Worker {
             stages,
             sources: slots
-                .map(|(source, ports)| SourceSlot::new(source, ports.from, ports.to))
+                .map(|(source, ports)| SourceSlot::new(source, ports.from, ports.to, meter.open()))
                 .collect(),
-            outboxes: builder.outboxes,
+            outboxes,
             sinks: sinks
                 .into_iter()
                 .zip(writers)
-                .map(|(sink, writers)| SinkSlot::new(sink, writers))
+                .map(|(sink, writers)| SinkSlot::new(sink, writers, meter.open()))
                 .collect(),
             diversions,
             signal,
@@ -162,6 +166,7 @@ impl Worker {
             turn_began_ns: 0,
             turn_rows: 0,
             was_busy: false,
+            meter,
         }
     }
 }
@@ -169,7 +174,8 @@ impl Worker {
 struct Builder<'a> {
     job: &'a JobGraph,
     core_count: u16,
-    outboxes: Vec<Outbox>,
+    outboxes: Vec<OutboxSlot>,
+    meter: Meter,
     /// By edge: index of its first lane's outbox.
     first_outbox: Vec<usize>,
     /// By sink: how many trees and diversions of this core write to it.
@@ -179,13 +185,15 @@ struct Builder<'a> {
 impl<'a> Builder<'a> {
     fn new(job: &'a JobGraph, core_count: u16) -> Builder<'a> {
         let sink_writers = vec![0; job.sinks];
-        Builder { job, core_count, outboxes: Vec::new(), first_outbox: Vec::new(), sink_writers }
+        let meter = Meter::new(job.read_clock);
+        let (outboxes, first_outbox) = (Vec::new(), Vec::new());
+        Builder { job, core_count, outboxes, meter, first_outbox, sink_writers }
     }
 
     /// Makes every outbox; returns the inbox of each edge, where this core reads the edge.
     fn connect(&mut self, edges: Vec<Vec<EdgePorts>>) -> Vec<Option<Inbox>> {
         let mut inboxes = Vec::new();
-        for (spec, lanes) in self.job.stages.edges.iter().zip(edges) {
+        for (edge, (spec, lanes)) in self.job.stages.edges.iter().zip(edges).enumerate() {
             self.first_outbox.push(self.outboxes.len());
             let mut receivers: Vec<LaneReceiver> = Vec::new();
             for ports in lanes {
@@ -194,7 +202,11 @@ impl<'a> Builder<'a> {
                     Routing::ByKey => Partitioner::by_hash(self.core_count),
                     Routing::ToSink(_) => Partitioner::to_core(CoreId::ZERO),
                 };
-                self.outboxes.push(Outbox::new(partitioner, senders));
+                self.outboxes.push(OutboxSlot {
+                    outbox: Outbox::new(partitioner, senders),
+                    edge: EdgeIndex(edge),
+                    account: self.meter.open(),
+                });
                 receivers.extend(from_all);
             }
             inboxes.push(Some(Inbox::new(receivers)));
@@ -204,7 +216,8 @@ impl<'a> Builder<'a> {
 
     fn tree(&mut self, spec: &TreeSpec) -> Tree {
         let options = ChainOptions { hasher: self.job.hasher, tracking: self.job.tracking };
-        let chain = build_chain(&self.job.graph, &spec.operators, options);
+        let mut chain = build_chain(&self.job.graph, &spec.operators, options);
+        chain.open_accounts(&mut self.meter);
         let outlets = spec.outlets.iter().map(|outlet| self.outlet(outlet)).collect();
         Tree::new(chain, outlets)
     }

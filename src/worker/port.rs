@@ -1,16 +1,18 @@
 //! What the trees of one core write to: outboxes, sinks, and the list of diverted rows.
 
+use super::OutboxSlot;
 use super::sinks::SinkSlot;
-use crate::exchange::Outbox;
+use crate::metrics::Meter;
 use crate::operator::Diverted;
 use crate::reactor::Io;
 use crate::record::Element;
 
 /// Outlets of one core, for the time of one stage's turn.
 pub(crate) struct Port<'a> {
-    pub(super) outboxes: &'a mut [Outbox],
+    pub(super) outboxes: &'a mut [OutboxSlot],
     pub(super) sinks: &'a mut [SinkSlot],
     pub(super) io: &'a mut dyn Io,
+    pub(super) meter: &'a mut Meter,
     /// Rows this stage may still emit in this turn.
     pub(super) budget_rows: usize,
     /// Rows that left the main path, for the worker to pass on.
@@ -33,7 +35,7 @@ impl Port<'_> {
     }
 
     pub(super) fn outbox_is_full(&self, outbox: usize) -> bool {
-        self.outboxes[outbox].is_full()
+        self.outboxes[outbox].outbox.is_full()
     }
 
     pub(super) fn sink_is_full(&self, sink: usize) -> bool {
@@ -41,9 +43,13 @@ impl Port<'_> {
     }
 
     pub(super) fn send(&mut self, outbox: usize, element: Element) {
-        let outbox = &mut self.outboxes[outbox];
+        let OutboxSlot { outbox, account, .. } = &mut self.outboxes[outbox];
         match element {
-            Element::Batch(batch) => outbox.push(batch),
+            Element::Batch(batch) => {
+                let outer = self.meter.enter(*account);
+                outbox.push(batch);
+                self.meter.enter(outer);
+            }
             Element::Watermark(watermark) => outbox.watermark(watermark),
             Element::Barrier(epoch) => outbox.barrier(epoch),
             Element::End => outbox.end(),
@@ -52,7 +58,11 @@ impl Port<'_> {
 
     pub(super) fn write(&mut self, sink: usize, element: Element) {
         match element {
-            Element::Batch(batch) => self.sinks[sink].write(&batch, self.now_ns, self.io),
+            Element::Batch(batch) => {
+                let outer = self.meter.enter(self.sinks[sink].account());
+                self.sinks[sink].write(&batch, self.now_ns, self.io);
+                self.meter.enter(outer);
+            }
             Element::End => self.sinks[sink].writer_ended(),
             // Sinks do not look at event time; epochs end at the release of their output.
             Element::Watermark(_) | Element::Barrier(_) => {}

@@ -2,13 +2,18 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
-use std::sync::mpsc;
 
-use super::{SinkSlot, SourceSlot, Worker};
-use crate::dataflow::{OperatorSpec, SourceIndex};
-use crate::limits::{DIVERTED_EXAMPLES_MAX, REPORT_INTERVAL_NS};
-use crate::metrics::{LatencyHistogram, OperatorCounters, SinkCounters, SourceCounters};
+use super::{
+    BlockedStatus, OperatorStatus, OutboxSlot, OutboxStatus, SinkSlot, SinkStatus, SourceSlot,
+    SourceStatus, Worker,
+};
+use crate::dataflow::SourceIndex;
+use crate::limits::{DIVERTED_EXAMPLES_MAX, REPORT_INTERVAL_IDLE_NS, REPORT_INTERVAL_NS};
+use crate::metrics::{
+    CoreActivity, LatencyHistogram, RejectionKind, Rejections, SinkCounters, SourceCounters,
+};
 use crate::operator::{Diverted, DivertedKind};
+use crate::reactor::Io;
 use crate::source::Rejection;
 use crate::stdx::{CoreId, Failure};
 
@@ -56,13 +61,26 @@ pub struct CoreReport {
     pub is_final: bool,
     /// Why its sources have ended, as far as they have: `Run` when their input did.
     pub ended_by: JobCommand,
-    /// Every operator of every stage, with the stage's source, in the order of the stages'
-    /// specification.
-    pub operators: Vec<(OperatorSpec, Option<SourceIndex>, OperatorCounters)>,
+    /// When it was made: monotonic ns.
+    pub at_ns: u64,
+    /// The core's time.
+    pub activity: CoreActivity,
+    /// Every operator of every stage, in the order of the stages' specification.
+    pub operators: Vec<OperatorStatus>,
     /// Per source.
     pub sources: Vec<SourceCounters>,
     /// Per sink.
     pub sinks: Vec<SinkCounters>,
+    /// Per source, besides its counters.
+    pub source_statuses: Vec<SourceStatus>,
+    /// Per sink, besides its counters.
+    pub sink_statuses: Vec<SinkStatus>,
+    /// Sending ends of exchanges.
+    pub outboxes: Vec<OutboxStatus>,
+    /// Whom stages have waited for.
+    pub blocked: Vec<BlockedStatus>,
+    /// Per source, and last those of operators that several sources feed.
+    pub rejections: Vec<Rejections>,
     /// Per sink, from arrival to being written; empty unless final.
     pub latencies: Vec<LatencyHistogram>,
     /// From one turn to the next while there was work; only in the last report.
@@ -78,8 +96,12 @@ pub struct CoreReport {
 /// A core's line to the housekeeping thread.
 pub struct Reporter {
     core: CoreId,
-    reports: mpsc::Sender<CoreReport>,
+    hand_over: Box<dyn Fn(CoreReport)>,
     due_ns: u64,
+    /// Something was done since the last report.
+    has_news: bool,
+    activity: CoreActivity,
+    rejections: Vec<Rejections>,
     turns: LatencyHistogram,
     examples: Vec<String>,
     notices: Vec<String>,
@@ -95,9 +117,16 @@ impl Drop for Reporter {
                 core: self.core,
                 is_final: true,
                 ended_by: JobCommand::Run,
+                at_ns: 0,
+                activity: CoreActivity::default(),
                 operators: Vec::new(),
                 sources: Vec::new(),
                 sinks: Vec::new(),
+                source_statuses: Vec::new(),
+                sink_statuses: Vec::new(),
+                outboxes: Vec::new(),
+                blocked: Vec::new(),
+                rejections: Vec::new(),
                 latencies: Vec::new(),
                 turns: None,
                 examples: Vec::new(),
@@ -109,18 +138,34 @@ impl Drop for Reporter {
 }
 
 impl Reporter {
-    /// Reports of `core` go to `reports`.
-    pub fn new(core: CoreId, reports: mpsc::Sender<CoreReport>) -> Reporter {
-        let (examples, notices) = (Vec::new(), Vec::new());
-        let turns = LatencyHistogram::new();
-        Reporter { core, reports, due_ns: 0, turns, examples, notices, said_last: false }
+    /// Reports of `core` are given to `hand_over`.
+    pub fn new(core: CoreId, hand_over: impl Fn(CoreReport) + 'static) -> Reporter {
+        Reporter {
+            core,
+            hand_over: Box::new(hand_over),
+            due_ns: 0,
+            has_news: false,
+            activity: CoreActivity::default(),
+            rejections: Vec::new(),
+            turns: LatencyHistogram::new(),
+            examples: Vec::new(),
+            notices: Vec::new(),
+            said_last: false,
+        }
     }
 
-    pub(super) fn is_due(&mut self, now_ns: u64) -> bool {
+    /// Asked every turn. A core that does nothing says so less often.
+    pub(super) fn is_due(&mut self, now_ns: u64, busy: bool) -> bool {
+        if busy && !self.has_news {
+            self.has_news = true;
+            self.due_ns = self.due_ns.min(now_ns + REPORT_INTERVAL_NS);
+        }
         if now_ns < self.due_ns {
             return false;
         }
-        self.due_ns = now_ns + REPORT_INTERVAL_NS;
+        self.has_news = busy;
+        let interval_ns = if busy { REPORT_INTERVAL_NS } else { REPORT_INTERVAL_IDLE_NS };
+        self.due_ns = now_ns + interval_ns;
         true
     }
 
@@ -139,57 +184,112 @@ impl Reporter {
 
     pub(super) fn note_turn(&mut self, turn_ns: u64) {
         self.turns.record(turn_ns, 1);
+        self.activity.turns += 1;
+        self.activity.busy_ns += turn_ns;
     }
 
-    pub(super) fn note_rejections(&mut self, rejections: &[Rejection]) {
+    /// Of a source, or of an operator that several sources feed.
+    fn count_rejections(
+        &mut self,
+        source: Option<SourceIndex>,
+        sources: usize,
+        kind: RejectionKind,
+        count: u64,
+    ) {
+        self.rejections.resize(sources + 1, Rejections::default());
+        self.rejections[source.map_or(sources, |source| source.0)].add(kind, count);
+    }
+
+    pub(super) fn note_rejections(
+        &mut self,
+        rejections: &[Rejection],
+        source: Option<SourceIndex>,
+        sources: usize,
+    ) {
         for rejection in rejections {
+            self.count_rejections(source, sources, rejection.kind, 1);
             if self.examples.len() == DIVERTED_EXAMPLES_MAX {
-                return;
+                continue;
             }
             let Rejection { origin, offset, reason, .. } = rejection;
             self.examples.push(format!("rejected: {origin} at byte {offset}: {reason}"));
         }
     }
 
-    pub(super) fn note_diverted(&mut self, diverted: &[Diverted]) {
+    pub(super) fn note_diverted(
+        &mut self,
+        diverted: &[Diverted],
+        source: Option<SourceIndex>,
+        sources: usize,
+    ) {
         for rows in diverted {
-            if self.examples.len() == DIVERTED_EXAMPLES_MAX {
-                return;
-            }
+            let count = rows.rows.len();
             let kind = match rows.kind {
                 DivertedKind::Late => "late",
-                DivertedKind::Rejected => "rejected",
+                DivertedKind::Rejected => {
+                    let kind = RejectionKind::Evaluate;
+                    self.count_rejections(source, sources, kind, count as u64);
+                    "rejected"
+                }
             };
-            let count = rows.rows.len();
+            if self.examples.len() == DIVERTED_EXAMPLES_MAX {
+                continue;
+            }
             self.examples.push(format!("{kind}: {count} row(s): {}", rows.reason));
         }
     }
 
-    /// Sends; nobody listening any more is no error.
+    /// Hands over.
     pub(super) fn send(&mut self, report: CoreReport) {
         self.said_last |= report.is_final;
-        let _ = self.reports.send(report);
+        (self.hand_over)(report);
     }
 }
 
 impl Worker {
-    pub(super) fn report(&mut self, is_final: bool) -> CoreReport {
+    pub(super) fn report(&mut self, is_final: bool, io: &dyn Io) -> CoreReport {
         let mut operators = Vec::new();
         for stage in &self.stages {
             let mut specs = stage.operators.iter();
-            stage.tree.each_chain(&mut |chain| {
-                for counters in chain.counters() {
+            stage.tree.each_chain(&mut |chain, batches_out| {
+                let activities = chain.activities(&self.meter, batches_out);
+                for (counters, (activity, watermark)) in chain.counters().zip(activities) {
                     let spec = specs.next().expect("chains are built from these specifications");
-                    operators.push((*spec, stage.source, *counters));
+                    operators.push(OperatorStatus {
+                        spec: *spec,
+                        source: stage.source,
+                        counters: *counters,
+                        activity,
+                        watermark,
+                    });
                 }
             });
         }
+        let blocked = self.stages.iter().enumerate();
+        let blocked = blocked.flat_map(|(index, stage)| stage.blocked.statuses(index)).collect();
+        let outbox = |slot: &OutboxSlot| OutboxStatus {
+            edge: slot.edge,
+            rows: slot.outbox.rows(),
+            busy_ns: self.meter.spent_ns(slot.account),
+            queued: slot.outbox.queued() as u64,
+            queued_max: slot.outbox.elements_max() as u64,
+        };
+        let source = |slot: &SourceSlot| slot.status(self.meter.spent_ns(slot.account()));
+        let sink = |slot: &SinkSlot| slot.status(self.meter.spent_ns(slot.account()));
+        let activity = CoreActivity { parked_ns: io.parked_ns(), ..self.reporter.activity };
         let latencies = self.sinks.iter().filter(|_| is_final).map(SinkSlot::latency).cloned();
         CoreReport {
             core: self.reporter.core,
             is_final,
             ended_by: self.stages.iter().map(|it| it.ended_by).max().unwrap_or(JobCommand::Run),
+            at_ns: self.turn_began_ns,
+            activity,
             operators,
+            source_statuses: self.sources.iter().map(source).collect(),
+            sink_statuses: self.sinks.iter().map(sink).collect(),
+            outboxes: self.outboxes.iter().map(outbox).collect(),
+            blocked,
+            rejections: self.reporter.rejections.clone(),
             sources: self.sources.iter().map(SourceSlot::counters).collect(),
             sinks: self.sinks.iter().map(SinkSlot::counters).collect(),
             latencies: latencies.collect(),
@@ -201,8 +301,8 @@ impl Worker {
     }
 
     /// Tells why this core gives up.
-    pub(super) fn fail(&mut self, failure: Failure) {
-        let report = CoreReport { failure: Some(failure), ..self.report(true) };
+    pub(super) fn fail(&mut self, failure: Failure, io: &dyn Io) {
+        let report = CoreReport { failure: Some(failure), ..self.report(true, io) };
         self.reporter.send(report);
     }
 }

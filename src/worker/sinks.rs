@@ -1,6 +1,7 @@
 //! A sink on one core, with what the worker must know of it.
 
-use crate::metrics::{LatencyHistogram, SinkCounters};
+use super::SinkStatus;
+use crate::metrics::{Account, LatencyHistogram, SinkCounters};
 use crate::reactor::Io;
 use crate::record::Batch;
 use crate::sink::Sink;
@@ -13,11 +14,12 @@ pub(crate) struct SinkSlot {
     writers: usize,
     finished: bool,
     latency: LatencyHistogram,
+    account: Account,
 }
 
 impl SinkSlot {
-    pub(crate) fn new(sink: Box<dyn Sink>, writers: usize) -> SinkSlot {
-        SinkSlot { sink, writers, finished: false, latency: LatencyHistogram::new() }
+    pub(crate) fn new(sink: Box<dyn Sink>, writers: usize, account: Account) -> SinkSlot {
+        SinkSlot { sink, writers, finished: false, latency: LatencyHistogram::new(), account }
     }
 
     pub(super) fn write(&mut self, batch: &Batch, now_ns: u64, io: &mut dyn Io) {
@@ -27,6 +29,17 @@ impl SinkSlot {
         let latency_ns = now_ns.saturating_sub(batch.arrival_ns);
         self.latency.record(latency_ns, batch.len() as u64);
         self.sink.write(batch, io);
+    }
+
+    pub(super) fn account(&self) -> Account {
+        self.account
+    }
+
+    /// How the sink stands, besides its counters.
+    pub(super) fn status(&self, busy_ns: u64) -> SinkStatus {
+        let is_full = self.sink.is_full();
+        let blocked_by = if is_full { self.sink.blocked_by() } else { None };
+        SinkStatus { busy_ns, is_full, blocked_by }
     }
 
     pub(super) fn is_full(&self) -> bool {

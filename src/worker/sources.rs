@@ -2,7 +2,8 @@
 
 use std::collections::VecDeque;
 
-use crate::metrics::SourceCounters;
+use super::SourceStatus;
+use crate::metrics::{Account, SourceCounters};
 use crate::reactor::{Io, MeshReceiver, MeshSender};
 use crate::record::{Batch, Watermark};
 use crate::source::{Rejection, Source, SourceMessage, SourceOutput, SourceProgress};
@@ -16,6 +17,9 @@ pub(crate) struct SourceSlot {
     outbox: Vec<Option<MeshSender<SourceMessage>>>,
     finished: bool,
     watermark_sent: Option<Watermark>,
+    /// When it was, monotonic ns.
+    watermark_sent_ns: u64,
+    account: Account,
 }
 
 /// What a source handed over and its stage has not taken yet.
@@ -58,9 +62,19 @@ impl SourceSlot {
         source: Box<dyn Source>,
         inbox: Vec<MeshReceiver<SourceMessage>>,
         outbox: Vec<Option<MeshSender<SourceMessage>>>,
+        account: Account,
     ) -> SourceSlot {
         let staged = Staged::default();
-        SourceSlot { source, staged, inbox, outbox, finished: false, watermark_sent: None }
+        SourceSlot {
+            source,
+            staged,
+            inbox,
+            outbox,
+            finished: false,
+            watermark_sent: None,
+            watermark_sent_ns: 0,
+            account,
+        }
     }
 
     /// Messages first, then one poll for some `rows_max` rows. Called only when everything staged has
@@ -146,12 +160,12 @@ impl SourceSlot {
     }
 
     /// The source's promise, when it has changed since it was last asked for.
-    pub(super) fn new_watermark(&mut self) -> Option<Watermark> {
+    pub(super) fn new_watermark(&mut self, now_ns: u64) -> Option<Watermark> {
         let watermark = self.source.watermark()?;
         if self.watermark_sent == Some(watermark) {
             return None;
         }
-        self.watermark_sent = Some(watermark);
+        (self.watermark_sent, self.watermark_sent_ns) = (Some(watermark), now_ns);
         Some(watermark)
     }
 
@@ -172,6 +186,22 @@ impl SourceSlot {
 
     pub(super) fn stop(&mut self, io: &mut dyn Io) {
         self.source.stop(io);
+    }
+
+    pub(super) fn account(&self) -> Account {
+        self.account
+    }
+
+    /// How the source stands, besides its counters.
+    pub(super) fn status(&self, busy_ns: u64) -> SourceStatus {
+        SourceStatus {
+            busy_ns,
+            open_splits: self.source.open_splits() as u64,
+            watermark: self.watermark_sent,
+            watermark_since_ns: self.watermark_sent_ns,
+            holding_back: self.source.holding_back(),
+            has_ended: self.finished,
+        }
     }
 
     pub(super) fn counters(&self) -> SourceCounters {

@@ -11,14 +11,27 @@
 use std::collections::VecDeque;
 
 use super::port::Port;
+use crate::metrics::Account;
 use crate::operator::{Chain, Diverted, Output, Progress};
 use crate::record::{Batch, Element, Timestamp, Watermark};
+use crate::stdx::CoreId;
 
 /// A chain and its outlets.
 pub(crate) struct Tree {
     chain: Chain,
     outlets: Vec<Outlet>,
     pending: VecDeque<Element>,
+    /// Batches the chain has pushed.
+    batches_out: u64,
+}
+
+/// What a stage waits for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Blocker {
+    /// Room towards that core, in an outbox of this core.
+    Outbox(usize, CoreId),
+    /// Room in a sink of this core.
+    Sink(usize),
 }
 
 /// What a chain feeds.
@@ -34,7 +47,7 @@ pub(crate) enum Outlet {
 impl Tree {
     pub(crate) fn new(chain: Chain, outlets: Vec<Outlet>) -> Tree {
         assert!(!outlets.is_empty(), "a chain feeds something");
-        Tree { chain, outlets, pending: VecDeque::new() }
+        Tree { chain, outlets, pending: VecDeque::new(), batches_out: 0 }
     }
 
     /// True when nothing may be given to the tree now.
@@ -71,7 +84,8 @@ impl Tree {
             settled &= tree.advance(port);
         }
         if !self.chain.is_done() && !is_full(&self.outlets, port) {
-            let _ = self.chain.resume(&mut Terminal { outlets: &mut self.outlets, port });
+            let (outlets, batches) = (&mut self.outlets[..], &mut self.batches_out);
+            let _ = self.chain.resume(&mut Terminal { outlets, port, batches });
         }
         while self.chain.is_done()
             && !is_full(&self.outlets, port)
@@ -85,7 +99,8 @@ impl Tree {
     /// Tells operators that keep processing time how late it is.
     pub(crate) fn on_clock(&mut self, now: Timestamp, port: &mut Port<'_>) {
         if self.chain.is_done() {
-            let _ = self.chain.on_clock(now, &mut Terminal { outlets: &mut self.outlets, port });
+            let (outlets, batches) = (&mut self.outlets[..], &mut self.batches_out);
+            let _ = self.chain.on_clock(now, &mut Terminal { outlets, port, batches });
         }
         for tree in trees(&mut self.outlets) {
             tree.on_clock(now, port);
@@ -104,7 +119,8 @@ impl Tree {
     /// Hands over what was held back to be combined.
     pub(crate) fn flush(&mut self, port: &mut Port<'_>) {
         if self.chain.is_done() {
-            let _ = self.chain.flush(&mut Terminal { outlets: &mut self.outlets, port });
+            let (outlets, batches) = (&mut self.outlets[..], &mut self.batches_out);
+            let _ = self.chain.flush(&mut Terminal { outlets, port, batches });
         }
         for tree in trees(&mut self.outlets) {
             tree.flush(port);
@@ -120,9 +136,9 @@ impl Tree {
         more
     }
 
-    /// Every chain of the tree, in the order of its specification.
-    pub(crate) fn each_chain(&self, visit: &mut dyn FnMut(&Chain)) {
-        visit(&self.chain);
+    /// Every chain of the tree, in the order of its specification, with the batches it has pushed.
+    pub(crate) fn each_chain(&self, visit: &mut dyn FnMut(&Chain, u64)) {
+        visit(&self.chain, self.batches_out);
         for outlet in &self.outlets {
             if let Outlet::Tree(tree) = outlet {
                 tree.each_chain(visit);
@@ -130,9 +146,21 @@ impl Tree {
         }
     }
 
+    /// The first outlet without room.
+    pub(crate) fn blocker(&self, port: &Port<'_>) -> Option<Blocker> {
+        self.outlets.iter().find_map(|outlet| match outlet {
+            Outlet::Tree(tree) => tree.blocker(port),
+            Outlet::Outbox(outbox) => {
+                port.outboxes[*outbox].outbox.full_core().map(|core| Blocker::Outbox(*outbox, core))
+            }
+            Outlet::Sink(sink) => port.sink_is_full(*sink).then_some(Blocker::Sink(*sink)),
+        })
+    }
+
     /// The chain is done; whether it still is afterwards, it knows itself.
     fn run(&mut self, element: Element, port: &mut Port<'_>) {
-        let mut out = Terminal { outlets: &mut self.outlets, port };
+        let (outlets, batches) = (&mut self.outlets[..], &mut self.batches_out);
+        let mut out = Terminal { outlets, port, batches };
         let _ = match element {
             Element::Batch(batch) => self.chain.process(batch, &mut out),
             Element::Watermark(watermark) => self.chain.on_watermark(watermark, &mut out),
@@ -158,6 +186,8 @@ impl Tree {
 struct Terminal<'a, 'p> {
     outlets: &'a mut [Outlet],
     port: &'a mut Port<'p>,
+    /// Counts what is pushed.
+    batches: &'a mut u64,
 }
 
 impl Terminal<'_, '_> {
@@ -172,6 +202,7 @@ impl Terminal<'_, '_> {
 impl Output for Terminal<'_, '_> {
     fn push(&mut self, batch: Batch) {
         self.port.use_budget(batch.len());
+        *self.batches += 1;
         let (last, others) = self.outlets.split_last_mut().expect("a chain feeds something");
         for outlet in others {
             deliver(outlet, Element::Batch(batch.clone()), self.port);
@@ -189,6 +220,10 @@ impl Output for Terminal<'_, '_> {
 
     fn divert(&mut self, diverted: Diverted) {
         self.port.divert(diverted);
+    }
+
+    fn enter(&mut self, account: Account) -> Account {
+        self.port.meter.enter(account)
     }
 }
 

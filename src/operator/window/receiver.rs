@@ -22,7 +22,7 @@ use super::kept::Loading;
 use super::plan::{COLUMN_END, COLUMN_FIRST, COLUMN_KEY, COLUMN_ROWS, COLUMNS_FIXED, WindowPlan};
 use super::sender::int64;
 use super::slices::Pane;
-use crate::metrics::OperatorCounters;
+use crate::metrics::{OperatorCounters, StateSize};
 use crate::operator::aggregate::Groups;
 use crate::operator::{Diverted, DivertedKind, Operator, Output, Progress, Stateful, TimeDomain};
 use crate::record::{Batch, Epoch, KeyHasher, Timestamp, Watermark};
@@ -320,6 +320,10 @@ impl Operator for WindowReceiver {
 
     fn counters(&self) -> &OperatorCounters {
         &self.counters
+    }
+
+    fn state(&self) -> StateSize {
+        StateSize { entries: self.entries() as u64, bytes: self.state_bytes() as u64 }
     }
 }
 

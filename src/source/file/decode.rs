@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crate::format::{Decoded, Decoder, DecoderOptions, FormatOptions};
-use crate::metrics::SourceCounters;
+use crate::metrics::{RejectionKind, SourceCounters};
 use crate::reactor::Clock;
 use crate::record::Timestamp;
 use crate::source::watermark::batch_of;
@@ -118,7 +118,8 @@ impl SplitDecoder {
             to.rows += 1;
             let origin = Arc::clone(&self.origin);
             let (offset, reason, raw) = (rejected.offset, rejected.reason, rejected.raw);
-            to.out.reject(Rejection { origin, offset, reason, raw });
+            let kind = RejectionKind::Decode;
+            to.out.reject(Rejection { kind, origin, offset, reason, raw });
         }
         let wall = Timestamp::from_millis(to.clock.wall_ms());
         let arrival = Arrival { monotonic_ns: to.clock.monotonic_ns(), wall };

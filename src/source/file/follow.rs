@@ -14,7 +14,9 @@ use crate::metrics::SourceCounters;
 use crate::reactor::Io;
 use crate::record::{Timestamp, Watermark};
 use crate::source::sequence::HeldBatch;
-use crate::source::{Source, SourceMessage, SourceOutput, SourceProgress, SplitTracker};
+use crate::source::{
+    HoldingBack, Source, SourceMessage, SourceOutput, SourceProgress, SplitTracker,
+};
 use crate::stdx::{CoreId, Failure};
 
 /// Everything a follow source must know on one core.
@@ -196,6 +198,10 @@ impl Source for FollowSource {
         }
         // The tracker has seen rows that have not been pushed yet.
         self.has_event_time.then_some(Watermark::At(self.pushed_watermark))
+    }
+
+    fn holding_back(&self) -> Option<HoldingBack> {
+        self.admission.tracker.holding_back()
     }
 
     fn receive(&mut self, message: SourceMessage, _io: &mut dyn Io) {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::format::Decoder;
-use crate::metrics::SourceCounters;
+use crate::metrics::{RejectionKind, SourceCounters};
 use crate::source::{Arrival, Rejection, SourceOutput, SplitId, SplitTracker};
 
 /// See the module.
@@ -72,7 +72,8 @@ impl Served {
         while let Some(rejected) = self.decoder.take_rejected() {
             let origin = Arc::clone(&self.origin);
             let (offset, reason, raw) = (rejected.offset, rejected.reason, rejected.raw);
-            self.reject(Rejection { origin, offset, reason, raw }, into);
+            let kind = RejectionKind::Decode;
+            self.reject(Rejection { kind, origin, offset, reason, raw }, into);
         }
         while !into.out.is_full() {
             let Some(decoded) = self.decoder.take() else { return true };

@@ -1,6 +1,7 @@
 //! Marks: what each row would have the watermark be, in milliseconds; and the rows that may not say.
 
 use super::{Arrival, EventTimeRules, Rowtime};
+use crate::metrics::RejectionKind;
 use crate::record::{EvaluationContext, ExpressionError, Timestamp};
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
 use arrow::buffer::NullBuffer;
@@ -14,7 +15,7 @@ pub(super) struct Marks {
     /// The WATERMARK expression's value in ms; `MIN` where it is NULL, which moves nothing.
     pub(super) marks: Vec<i64>,
     /// Rows whose mark must not count.
-    pub(super) refused: Vec<(usize, String)>,
+    pub(super) refused: Vec<(usize, Refusal)>,
 }
 
 impl Marks {
@@ -40,6 +41,19 @@ impl Marks {
     }
 }
 
+/// Why a row may not take part.
+#[derive(Clone, Debug)]
+pub(super) struct Refusal {
+    pub(super) kind: RejectionKind,
+    pub(super) reason: String,
+}
+
+impl Refusal {
+    fn new(kind: RejectionKind, reason: String) -> Refusal {
+        Refusal { kind, reason }
+    }
+}
+
 /// Times of a batch's rows.
 struct Rowtimes {
     name: String,
@@ -54,7 +68,7 @@ impl Rowtimes {
         rowtime: &Rowtime,
         rows: &RecordBatch,
         arrival: Arrival,
-    ) -> (Rowtimes, Vec<(usize, String)>) {
+    ) -> (Rowtimes, Vec<(usize, Refusal)>) {
         let of_array = |name: &str, times: &ArrayRef| Rowtimes {
             name: name.to_owned(),
             millis: millis(times),
@@ -78,7 +92,8 @@ impl Rowtimes {
             found.push(match expression.evaluate(&rows.slice(row, 1), context) {
                 Ok(time) => time.is_valid(0).then(|| millis(&time)[0]),
                 Err(error) => {
-                    failures.push((row, format!("rowtime \"{name}\": {error}")));
+                    let reason = format!("rowtime \"{name}\": {error}");
+                    failures.push((row, Refusal::new(RejectionKind::Evaluate, reason)));
                     None
                 }
             });
@@ -98,7 +113,7 @@ fn refused_rowtimes(
     rules: &EventTimeRules,
     rowtimes: &Rowtimes,
     arrival: Arrival,
-) -> Vec<(usize, String)> {
+) -> Vec<(usize, Refusal)> {
     let Rowtimes { name, millis: times, nulls } = rowtimes;
     let limit = future_limit(rules, arrival);
     let all_there = nulls.as_ref().is_none_or(|nulls| nulls.null_count() == 0);
@@ -107,7 +122,8 @@ fn refused_rowtimes(
     }
     let reason = |(row, &time): (usize, &i64)| {
         if rowtimes.is_null(row) {
-            Some((row, format!("rowtime \"{name}\" is NULL")))
+            let reason = format!("rowtime \"{name}\" is NULL");
+            Some((row, Refusal::new(RejectionKind::TimeNull, reason)))
         } else if limit < time {
             Some((row, too_far(&format!("rowtime \"{name}\""), time, arrival)))
         } else {
@@ -121,9 +137,13 @@ fn future_limit(rules: &EventTimeRules, arrival: Arrival) -> i64 {
     rules.max_future_ms.map_or(i64::MAX, |ahead| arrival.wall.millis().saturating_add(ahead))
 }
 
-fn too_far(what: &str, time: i64, arrival: Arrival) -> String {
+fn too_far(what: &str, time: i64, arrival: Arrival) -> Refusal {
     let time = Timestamp::from_millis(time);
-    format!("{what} {time} is further ahead of its arrival at {} than max_future", arrival.wall)
+    let reason = format!(
+        "{what} {time} is further ahead of its arrival at {} than max_future",
+        arrival.wall
+    );
+    Refusal::new(RejectionKind::TimeAhead, reason)
 }
 
 /// The expression's values: of the batch if it can be evaluated, else row by row, so that only the
@@ -132,7 +152,7 @@ fn evaluate(
     rules: &EventTimeRules,
     rows: &RecordBatch,
     arrival: Arrival,
-    refused: &mut Vec<(usize, String)>,
+    refused: &mut Vec<(usize, Refusal)>,
 ) -> Vec<i64> {
     let context = EvaluationContext { now: arrival.wall };
     let values = |part: &RecordBatch| -> Result<Vec<i64>, ExpressionError> {
@@ -144,7 +164,8 @@ fn evaluate(
             .map(|row| match values(&rows.slice(row, 1)) {
                 Ok(mark) => mark[0],
                 Err(error) => {
-                    failures.push((row, format!("watermark: {error}")));
+                    let reason = format!("watermark: {error}");
+                    failures.push((row, Refusal::new(RejectionKind::Evaluate, reason)));
                     i64::MIN
                 }
             })

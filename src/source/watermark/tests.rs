@@ -22,7 +22,7 @@ fn check(rules: &EventTimeRules, script: &str, expected: &str) {
     let admitted = watermark.admit(rules, rows, &ORIGIN.into(), arrival(5));
     assert_eq!(admitted.batch.arrival_ns, 5);
     let mut actual = show(&admitted.batch);
-    for Rejection { origin, offset, reason, raw } in &admitted.rejected {
+    for Rejection { origin, offset, reason, raw, .. } in &admitted.rejected {
         assert_eq!(&**origin, ORIGIN);
         assert_eq!(*raw, format!("raw {offset}").into_bytes());
         actual += &format!(" !{offset} {reason}");
