@@ -32,8 +32,9 @@ mod with_options;
 pub use error::{ConfigError, ConfigErrors, Position};
 pub use job::{
     CoreChoice, DatagenSourceConfig, DurabilityConfig, DurabilityMode, FileSinkConfig,
-    FileSourceConfig, Job, Limits, NexmarkSourceConfig, OnError, ReactorConfig, Release,
-    SinkConfig, SinkConnector, SourceConfig, SourceConnector, Spin, TcpSinkConfig, TcpSourceConfig,
+    FileSourceConfig, HttpConfig, HttpListen, Job, Limits, NexmarkSourceConfig, OnError,
+    ReactorConfig, Release, SinkConfig, SinkConnector, SourceConfig, SourceConnector, Spin,
+    TcpSinkConfig, TcpSourceConfig,
 };
 pub use place::Place;
 pub use reference::REFERENCE;

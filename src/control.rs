@@ -2,19 +2,25 @@
 //!
 //! Read: `error` (how a job ends badly) · `prepare` (nothing outside the process is changed) ·
 //! `claims` (what no two tables may share) · `definition` (is it the same job) · `connect` (sources and sinks, per core) · `run` (start order, supervision, end) · `signals` ·
-//! `progress` · `totals` · `ledger` · `report` · `explain`.
+//! `progress` · `totals` · `ledger` · `report` · `live` (a running job) with `status` and `prometheus` (what is told of it) · `http` ·
+//! `names` · `explain`.
 
 mod claims;
 mod connect;
 mod definition;
 mod error;
 mod explain;
+mod http;
 mod ledger;
+mod live;
+mod names;
 mod prepare;
 mod progress;
+mod prometheus;
 mod report;
 mod run;
 mod signals;
+mod status;
 mod totals;
 
 pub use error::{ErrorClass, JobError};

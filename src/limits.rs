@@ -205,3 +205,27 @@ pub const EXPANDED_FILE_BYTES_MAX: u64 = 64 * 1024;
 /// Connections one TCP source or sink serves unless it says otherwise: each may hold a line of
 /// `LINE_BYTES_MAX_DEFAULT`, so that the worst case is 1 GiB.
 pub const CONNECTIONS_MAX_DEFAULT: u32 = 1024;
+
+/// Where a job's HTTP listens unless it says otherwise: there, or on one of the next ports.
+pub const HTTP_PORT: u16 = 9470;
+
+/// Ports tried, the first included.
+pub const HTTP_PORTS_TRIED: u16 = 20;
+
+/// Bytes of the head of an HTTP request.
+pub const HTTP_HEAD_BYTES_MAX: usize = 8 * 1024;
+
+/// HTTP requests served at once; further connections are closed.
+pub const HTTP_CONNECTIONS_MAX: usize = 16;
+
+/// How long an HTTP peer may take to ask, and how long to take its answer.
+pub const HTTP_PEER_TIME_MAX: std::time::Duration = std::time::Duration::from_secs(5);
+
+/// How long the housekeeping thread may take to answer.
+pub const HTTP_ANSWER_TIME_MAX: std::time::Duration = std::time::Duration::from_secs(2);
+
+/// Bytes of an answer that a command reads: a status of 128 cores and 100 operators has 4 MB.
+pub const HTTP_ANSWER_BYTES_MAX: u64 = 64 * 1024 * 1024;
+
+/// A core that has not reported for so long, ns, counts as stuck: an idle one does every second.
+pub const CORE_SILENT_NS_MAX: u64 = 10_000_000_000;

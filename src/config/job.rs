@@ -2,6 +2,7 @@
 //! of CREATE TABLE, by `with_options`).
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -23,6 +24,8 @@ pub struct Job {
     pub reactor: ReactorConfig,
     /// What survives a crash.
     pub durability: DurabilityConfig,
+    /// Status and metrics.
+    pub http: HttpConfig,
     /// The session time zone.
     pub time_zone: chrono_tz::Tz,
     /// Bounds that can be set.
@@ -64,6 +67,24 @@ pub enum Spin {
     Always,
     /// This long; zero parks at once.
     For(Duration),
+}
+
+/// Status and metrics over HTTP.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct HttpConfig {
+    /// Where.
+    pub listen: HttpListen,
+}
+
+/// Where HTTP listens.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum HttpListen {
+    /// Nowhere.
+    Off,
+    /// On loopback, on the first free port from `limits::HTTP_PORT` on.
+    FirstFree,
+    /// There and nowhere else.
+    At(SocketAddr),
 }
 
 /// Journals, epochs, checkpoints.

@@ -140,6 +140,9 @@ pub(super) static DURABILITY: Section = Section {
     ],
 };
 
+/// `[http]`.
+pub(super) static HTTP: Section = Section { name: "http", keys: &[key("listen", Kind::Text)] };
+
 /// `[limits]`.
 pub(super) static LIMITS: Section = Section {
     name: "limits",
@@ -232,8 +235,8 @@ pub(super) static QUERY: Section =
     Section { name: "query", keys: &[key("sql", Kind::Sql), key("file", Kind::Path)] };
 
 /// Every table, in the order of the reference.
-pub(super) static SECTIONS: [&Section; 6] =
-    [&REACTOR, &DURABILITY, &SOURCES, &SINKS, &QUERY, &LIMITS];
+pub(super) static SECTIONS: [&Section; 7] =
+    [&REACTOR, &DURABILITY, &HTTP, &SOURCES, &SINKS, &QUERY, &LIMITS];
 
 /// Largest count of reactors, for the text of errors.
 pub(super) const CORES: std::ops::RangeInclusive<u64> = 1..=CORES_MAX as u64;

@@ -5,10 +5,13 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::error::{Errors, Position};
-use super::job::{CoreChoice, DurabilityConfig, DurabilityMode, Job, Limits, ReactorConfig, Spin};
+use super::job::{
+    CoreChoice, DurabilityConfig, DurabilityMode, HttpConfig, HttpListen, Job, Limits,
+    ReactorConfig, Spin,
+};
 use super::raw::RawJob;
 use super::table::RawTable;
-use super::value::is_name;
+use super::value::{self, is_name};
 use super::{sink, source};
 use crate::limits;
 use crate::sql::{DeclaredTable, SqlText, TableRole};
@@ -46,6 +49,7 @@ pub(super) fn resolve(path: &Path, raw: RawJob, errors: &mut Errors) -> Option<J
         job_file: path.to_owned(),
         reactor: reactor(&raw.reactor),
         durability,
+        http: http(&raw.http, errors),
         time_zone: time_zone(&raw.top, errors),
         limits: limits(&raw.limits),
         sources,
@@ -110,6 +114,22 @@ fn durability(directory: &Path, table: &RawTable, name: &str) -> DurabilityConfi
         checkpoint_interval: interval.unwrap_or(CHECKPOINT_INTERVAL_DEFAULT),
         retain: u32::try_from(retain).expect("the key allows at most 100"),
     }
+}
+
+fn http(table: &RawTable, errors: &mut Errors) -> HttpConfig {
+    let listen = match table.text("listen") {
+        None | Some("auto") => HttpListen::FirstFree,
+        Some("off") => HttpListen::Off,
+        Some(text) => match value::address(text) {
+            Ok(address) => HttpListen::At(address),
+            Err(reason) => {
+                let message = format!("\"{text}\" {reason}; or write \"auto\" or \"off\"");
+                errors.add(table.at("listen"), &table.key_path("listen"), message);
+                HttpListen::Off
+            }
+        },
+    };
+    HttpConfig { listen }
 }
 
 fn limits(table: &RawTable) -> Limits {

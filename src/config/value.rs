@@ -188,7 +188,7 @@ fn character(text: &str) -> Result<Value, String> {
 
 /// Host names are looked up here, once; of several addresses an IPv4 one is preferred, because
 /// that is what `localhost` means to most listeners.
-fn address(text: &str) -> Result<SocketAddr, String> {
+pub(super) fn address(text: &str) -> Result<SocketAddr, String> {
     let expected = || expectation(&Kind::Address);
     if let Ok(address) = text.parse::<SocketAddr>() {
         return Ok(address);

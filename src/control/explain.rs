@@ -2,8 +2,8 @@
 
 use std::fmt::Write;
 
+use super::names::label;
 use super::prepare::Prepared;
-use super::report::label;
 use crate::config::{DurabilityMode, Job, Release, SinkConnector, SourceConnector};
 use crate::dataflow::{OutletSpec, Routing, StageInput, TreeSpec};
 use crate::reactor::TcpEndpoint;

@@ -5,10 +5,10 @@
 use serde::Serialize;
 use std::collections::BTreeMap;
 
+use super::names::label;
 use super::prepare::Prepared;
 use super::totals::Totals;
 use crate::config::Job;
-use crate::dataflow::{Graph, OperatorSpec};
 use crate::metrics::{LatencyHistogram, OperatorCounters, SinkCounters, SourceCounters};
 use crate::reactor::process_usage;
 
@@ -183,19 +183,6 @@ impl Report {
     pub(super) fn to_json(&self) -> String {
         let text = serde_json::to_string_pretty(self).expect("plain data can be written as JSON");
         text + "\n"
-    }
-}
-
-/// An operator as `explain` and the report name it.
-pub(super) fn label(graph: &Graph, spec: OperatorSpec) -> String {
-    match spec {
-        OperatorSpec::Row(node) => graph.nodes[node.0].label.clone(),
-        OperatorSpec::WindowSender(node) => {
-            format!("{} (before the exchange)", graph.nodes[node.0].label)
-        }
-        OperatorSpec::WindowReceiver(node) => {
-            format!("{} (behind the exchange)", graph.nodes[node.0].label)
-        }
     }
 }
 

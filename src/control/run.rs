@@ -4,6 +4,7 @@
 //! cores, which bind and read. This thread then is the housekeeping thread: it waits for reports
 //! and signals and prints progress.
 
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::{self, RecvTimeoutError};
@@ -11,15 +12,18 @@ use std::time::Duration;
 
 use super::connect::Connectors;
 use super::definition::definition_hash;
+use super::http::{Listen, Question, Server};
+use super::live::{Live, RunIdentity};
+use super::names::Names;
 use super::prepare::{Prepared, prepare};
 use super::progress::{Progress, say};
 use super::report::{Report, RunFacts};
 use super::signals::StopSignals;
 use super::totals::Totals;
 use super::{ErrorClass, JobError, ledger};
-use crate::config::{CoreChoice, DurabilityMode, Job, Spin};
+use crate::config::{CoreChoice, DurabilityMode, HttpListen, Job, Spin};
 use crate::journal::{Directory, Finished};
-use crate::limits::PROGRESS_INTERVAL;
+use crate::limits::{HTTP_PORT, PROGRESS_INTERVAL};
 use crate::reactor::{self, Clock, Cores, CoresRequest, ReactorOptions, SystemClock, TaskFactory};
 use crate::stdx::{CoreId, FailureClass};
 use crate::worker::{CoreReport, JobCommand, JobSignal, Reporter, Wiring, Worker};
@@ -61,9 +65,16 @@ pub(super) fn run(job: &Job, options: &RunOptions) -> Result<(), JobError> {
         return already_finished(job, &finished, definition);
     }
     let connectors = Connectors::open(job, &prepared, core_count)?;
-    let mut running = Running::start(job, &prepared, connectors, cpus, options.drain)?;
-    let ended = running.supervise(&prepared, began_ns);
     let run = directory.run();
+    let identity = RunIdentity {
+        job: job.name.clone(),
+        directory: absolute(&job.durability.dir).display().to_string(),
+        run,
+        began_ns,
+        cpus,
+    };
+    let mut running = Running::start(job, &prepared, connectors, identity, options.drain)?;
+    let ended = running.supervise(&prepared, began_ns);
     let ended = ended.and_then(|()| running.end());
     let totals = running.totals();
     let violations = || ledger::violations(prepared.stages(), &prepared.diversions, &totals);
@@ -140,8 +151,14 @@ impl From<JobCommand> for Outcome {
 struct Running {
     cores: Option<reactor::RunningCores>,
     stop: StopSignals,
-    reports: mpsc::Receiver<CoreReport>,
-    newest: Vec<Option<CoreReport>>,
+    news: mpsc::Receiver<News>,
+    live: Live,
+}
+
+/// What the housekeeping thread waits for.
+enum News {
+    Report(Box<CoreReport>),
+    Question(Question),
 }
 
 impl Running {
@@ -150,10 +167,11 @@ impl Running {
         job: &Job,
         prepared: &Prepared,
         connectors: Connectors,
-        cpus: Vec<usize>,
+        identity: RunIdentity,
         drain: bool,
     ) -> Result<Running, JobError> {
-        let core_count = cpus.len();
+        let cpus = identity.cpus.clone();
+        let live = Live::new(identity, Names::of(prepared));
         let spin = match job.reactor.spin {
             Spin::Always => reactor::Spin::Always,
             Spin::For(time) => reactor::Spin::For(time),
@@ -163,7 +181,8 @@ impl Running {
         let graph = Arc::new(prepared.graph.clone());
         let connectors = Arc::new(connectors);
         let signal = JobSignal::default();
-        let (sender, reports) = mpsc::channel();
+        let (sender, news) = mpsc::channel();
+        serve_http(job, &cpus, sender.clone())?;
         let wirings = Wiring::for_all_cores(&graph, job.limits.edge_elements_max, &wakers);
         let factories = wirings.into_iter().map(|wiring| -> TaskFactory {
             let (graph, connectors) = (Arc::clone(&graph), Arc::clone(&connectors));
@@ -172,7 +191,7 @@ impl Running {
                 let (sources, sinks) = (connectors.sources(core), connectors.sinks(core));
                 let reporter = Reporter::new(core, move |report| {
                     // Nobody listens any more: the job has ended.
-                    let _ = sender.send(report);
+                    let _ = sender.send(News::Report(Box::new(report)));
                 });
                 Box::new(Worker::build(&graph, wiring, sources, sinks, signal, reporter))
             })
@@ -190,8 +209,7 @@ impl Running {
         let cores = cores.start(factories)?;
         // Where it fails this thread shares a core's CPU, which is slower and not wrong.
         let _ = reactor::leave_core_cpus(&cpus);
-        let newest = (0..core_count).map(|_| None).collect();
-        Ok(Running { cores: Some(cores), stop, reports, newest })
+        Ok(Running { cores: Some(cores), stop, news, live })
     }
 
     /// Until every core has sent its last report.
@@ -199,11 +217,16 @@ impl Running {
         let mut progress = Progress::default();
         let interval_ns = nanos(PROGRESS_INTERVAL);
         let (mut printed_ns, mut stopping_ns) = (began_ns, None);
-        while !self.all_final() {
+        while !self.live.all_final() {
             let due_ns = printed_ns + interval_ns;
             let left_ns = due_ns.saturating_sub(SystemClock.monotonic_ns());
-            match self.reports.recv_timeout(Duration::from_nanos(left_ns)) {
-                Ok(report) => self.take(report)?,
+            match self.news.recv_timeout(Duration::from_nanos(left_ns)) {
+                Ok(News::Report(report)) => self.take(*report)?,
+                Ok(News::Question(question)) => {
+                    let answer = self.live.answer(question.page, self.stop.is_requested());
+                    // Who asked may have gone.
+                    let _ = question.answer.try_send(answer);
+                }
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => return Err(self.core_lost()),
             }
@@ -240,17 +263,12 @@ impl Running {
             };
             return Err(JobError::new(class, failure.message));
         }
-        let slot = &mut self.newest[report.core.index()];
-        *slot = Some(report);
+        self.live.take(report);
         Ok(())
     }
 
-    fn all_final(&self) -> bool {
-        self.newest.iter().all(|report| report.as_ref().is_some_and(|report| report.is_final))
-    }
-
     fn totals(&self) -> Totals {
-        Totals::of(self.newest.iter().flatten())
+        self.live.totals()
     }
 
     /// Every core dropped its line without a last report.
@@ -269,9 +287,40 @@ impl Running {
         for ended in self.cores.take().map(reactor::RunningCores::join).unwrap_or_default() {
             ended.map_err(|error| JobError::new(ErrorClass::Environment, error.to_string()))?;
         }
-        let ended_by = self.newest.iter().flatten().map(|report| report.ended_by).max();
+        let ended_by = self.live.reports().map(|report| report.ended_by).max();
         Ok(ended_by.unwrap_or(JobCommand::Run).into())
     }
+}
+
+/// HTTP, where the job wants it. Without a free port a job runs all the same, unless it names one.
+fn serve_http(job: &Job, cpus: &[usize], sender: mpsc::Sender<News>) -> Result<(), JobError> {
+    let Some(listen) = listen(job) else { return Ok(()) };
+    let started = Server::start(listen, cpus, move |question| {
+        // The job has ended.
+        let _ = sender.send(News::Question(question));
+    });
+    match (started, listen) {
+        (Ok(server), _) => say(&format!("note: http://{}/status", server.address)),
+        (Err(error), Listen::From(_)) => say(&format!("note: {error}")),
+        (Err(error), Listen::At(_)) => return Err(error),
+    }
+    Ok(())
+}
+
+/// Where a job's HTTP is.
+pub(super) fn listen(job: &Job) -> Option<Listen> {
+    match job.http.listen {
+        HttpListen::Off => None,
+        HttpListen::FirstFree => {
+            Some(Listen::From(SocketAddr::from((Ipv4Addr::LOCALHOST, HTTP_PORT))))
+        }
+        HttpListen::At(address) => Some(Listen::At(address)),
+    }
+}
+
+/// A job is told from others by its directory, wherever one asks from.
+pub(super) fn absolute(path: &Path) -> PathBuf {
+    std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned())
 }
 
 fn say_what_stopping_waits_for(prepared: &Prepared, totals: &Totals) {

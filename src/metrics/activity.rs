@@ -94,6 +94,11 @@ impl Rejections {
         self.0[kind as usize] += count;
     }
 
+    /// Those of `kind`.
+    pub fn of(&self, kind: RejectionKind) -> u64 {
+        self.0[kind as usize]
+    }
+
     /// Every kind with its count.
     pub fn each(&self) -> impl Iterator<Item = (RejectionKind, u64)> + '_ {
         RejectionKind::ALL.into_iter().map(|kind| (kind, self.0[kind as usize]))

@@ -10,6 +10,8 @@ use super::sys;
 pub struct ProcessUsage {
     /// Of all threads, in user and system mode, since the process began.
     pub cpu: Duration,
+    /// Resident memory now; 0 where the kernel does not tell.
+    pub memory_bytes: u64,
     /// Highest resident memory so far; 0 where the kernel does not tell.
     pub memory_peak_bytes: u64,
 }
@@ -17,8 +19,9 @@ pub struct ProcessUsage {
 /// Asks the kernel. For threads that are no core: it reads a file.
 pub fn process_usage() -> ProcessUsage {
     let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let memory_peak_bytes = memory_peak_bytes(&status).unwrap_or(0);
-    ProcessUsage { cpu: Duration::from_nanos(sys::process_cpu_ns()), memory_peak_bytes }
+    let cpu = Duration::from_nanos(sys::process_cpu_ns());
+    let bytes = |field| memory_bytes(&status, field).unwrap_or(0);
+    ProcessUsage { cpu, memory_bytes: bytes("VmRSS:"), memory_peak_bytes: bytes("VmHWM:") }
 }
 
 /// Returns memory that has been free for a while to the operating system. For threads that are no
@@ -28,8 +31,8 @@ pub fn return_freed_memory() {
 }
 
 /// `VmHWM:     1234 kB`.
-fn memory_peak_bytes(status: &str) -> Option<u64> {
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+fn memory_bytes(status: &str, field: &str) -> Option<u64> {
+    let line = status.lines().find_map(|line| line.strip_prefix(field))?;
     let kibibytes: u64 = line.trim().strip_suffix(" kB")?.parse().ok()?;
     kibibytes.checked_mul(1024)
 }
@@ -40,10 +43,12 @@ mod tests {
 
     #[test]
     fn the_kernel_tells_what_was_used() {
-        assert_eq!(memory_peak_bytes("Name:\tx\nVmHWM:\t    12 kB\n"), Some(12 * 1024));
-        assert_eq!(memory_peak_bytes("Name:\tx\n"), None);
+        let peak = |status| memory_bytes(status, "VmHWM:");
+        assert_eq!(peak("Name:\tx\nVmHWM:\t    12 kB\n"), Some(12 * 1024));
+        assert_eq!(peak("Name:\tx\n"), None);
         let usage = process_usage();
         assert!(usage.cpu > Duration::ZERO);
-        assert!(usage.memory_peak_bytes > 0);
+        assert!(usage.memory_bytes > 0);
+        assert!(usage.memory_peak_bytes >= usage.memory_bytes);
     }
 }

@@ -20,6 +20,11 @@ impl CoreId {
         self.0 as usize
     }
 
+    /// As a number, for documents.
+    pub const fn number(self) -> u16 {
+        self.0
+    }
+
     /// All cores of an appliance with `core_count` cores, in order.
     pub fn all(core_count: u16) -> impl Iterator<Item = CoreId> + Clone {
         (0..core_count).map(CoreId)

@@ -93,6 +93,32 @@ pub struct CoreReport {
     pub failure: Option<Failure>,
 }
 
+impl CoreReport {
+    /// A core that has done nothing.
+    pub fn of(core: CoreId) -> CoreReport {
+        CoreReport {
+            core,
+            is_final: false,
+            ended_by: JobCommand::Run,
+            at_ns: 0,
+            activity: CoreActivity::default(),
+            operators: Vec::new(),
+            sources: Vec::new(),
+            sinks: Vec::new(),
+            source_statuses: Vec::new(),
+            sink_statuses: Vec::new(),
+            outboxes: Vec::new(),
+            blocked: Vec::new(),
+            rejections: Vec::new(),
+            latencies: Vec::new(),
+            turns: None,
+            examples: Vec::new(),
+            notices: Vec::new(),
+            failure: None,
+        }
+    }
+}
+
 /// A core's line to the housekeeping thread.
 pub struct Reporter {
     core: CoreId,
@@ -113,25 +139,11 @@ impl Drop for Reporter {
     fn drop(&mut self) {
         if !self.said_last {
             let what = format!("core {} ended before its work was done", self.core);
+            let failure = Failure::environment(format!("{what}: its io_uring failed"));
             self.send(CoreReport {
-                core: self.core,
                 is_final: true,
-                ended_by: JobCommand::Run,
-                at_ns: 0,
-                activity: CoreActivity::default(),
-                operators: Vec::new(),
-                sources: Vec::new(),
-                sinks: Vec::new(),
-                source_statuses: Vec::new(),
-                sink_statuses: Vec::new(),
-                outboxes: Vec::new(),
-                blocked: Vec::new(),
-                rejections: Vec::new(),
-                latencies: Vec::new(),
-                turns: None,
-                examples: Vec::new(),
-                notices: Vec::new(),
-                failure: Some(Failure::environment(format!("{what}: its io_uring failed"))),
+                failure: Some(failure),
+                ..CoreReport::of(self.core)
             });
         }
     }

@@ -1,13 +1,16 @@
 //! Running the built program: a fresh directory, a child process, what it printed.
 //!
-//! Read: `network` (peers of a job) · `rows` (what a job wrote, and its report).
+//! Read: `network` (peers of a job) · `rows` (what a job wrote, and its report) · `prometheus` (its
+//! metrics).
 //!
 //! Nothing here waits longer than [`DEADLINE`]: a program that hangs is killed and the test fails.
 
 mod network;
+mod prometheus;
 mod rows;
 
 pub(crate) use network::{LineReader, accept, closed_by_peer, connect, until_subscribed};
+pub(crate) use prometheus::Metrics;
 pub(crate) use rows::{Report, expect_same, sorted};
 
 use std::collections::VecDeque;
@@ -129,6 +132,17 @@ impl Running {
         let line = self.expect_message(&part);
         let address = line.split(&part).nth(1).expect("the line contains it");
         address.parse().expect("an address stands at the end")
+    }
+
+    /// Where it answers HTTP.
+    #[track_caller]
+    pub(crate) fn http(&mut self) -> SocketAddr {
+        let address = until("the address of HTTP", || {
+            self.stderr.take_come();
+            let (_, behind) = self.stderr.text.split_once("http://")?;
+            Some(behind.split_once("/status")?.0.to_owned())
+        });
+        address.parse().expect("an address stands there")
     }
 
     /// Where the one source and the one sink listen.

@@ -96,6 +96,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("mimalloc", &["main.rs"]),
     ("libmimalloc_sys", &["reactor"]),
     ("signal_hook", &["control"]),
+    ("httparse", &["control"]),
     ("hdrhistogram", &["metrics", "loadgen"]),
     ("serde_json", &["control", "journal", "loadgen"]),
 ];

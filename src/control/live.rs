@@ -1,0 +1,400 @@
+//! Live: what the housekeeping thread knows of a running job.
+//!
+//! In:  the cores' reports.
+//! Out: a [`Status`], the answers to HTTP's questions.
+//!
+//! Rates are differences to a report one to two seconds old.
+
+use std::rc::Rc;
+
+use super::http::{Answer, Page};
+use super::names::{self, Names};
+use super::prometheus;
+use super::status::{
+    BlockedState, CoreState, ExchangeState, OperatorState, STATUS_SCHEMA, SinkState, SourceState,
+    Status, WatermarkState,
+};
+use super::totals::Totals;
+use crate::dataflow::OperatorSpec;
+use crate::limits::CORE_SILENT_NS_MAX;
+use crate::metrics::{OperatorActivity, OperatorCounters, RejectionKind};
+use crate::reactor::{Clock, SystemClock, process_usage};
+use crate::record::{Timestamp, Watermark};
+use crate::worker::{CoreReport, OperatorStatus, SourceStatus};
+
+/// Reports are kept for rates at least this far apart, ns.
+const RATES_NS_MIN: u64 = 1_000_000_000;
+
+/// What stays the same during a run.
+#[derive(Clone, Debug)]
+pub(super) struct RunIdentity {
+    pub(super) job: String,
+    /// Absolute.
+    pub(super) directory: String,
+    pub(super) run: u32,
+    pub(super) began_ns: u64,
+    /// The CPU of each core.
+    pub(super) cpus: Vec<usize>,
+}
+
+/// See the module.
+pub(super) struct Live {
+    identity: RunIdentity,
+    names: Names,
+    newest: Vec<Option<Rc<CoreReport>>>,
+    /// One to two seconds older, and those that will be.
+    before: Vec<Option<Rc<CoreReport>>>,
+    next_before: Vec<Option<Rc<CoreReport>>>,
+    kept_ns: u64,
+}
+
+impl Live {
+    pub(super) fn new(identity: RunIdentity, names: Names) -> Live {
+        let none = vec![None; identity.cpus.len()];
+        let kept_ns = identity.began_ns;
+        Live {
+            identity,
+            names,
+            newest: none.clone(),
+            before: none.clone(),
+            next_before: none,
+            kept_ns,
+        }
+    }
+
+    pub(super) fn take(&mut self, report: CoreReport) {
+        if report.at_ns.saturating_sub(self.kept_ns) >= RATES_NS_MIN {
+            self.kept_ns = report.at_ns;
+            self.before = std::mem::replace(&mut self.next_before, self.newest.clone());
+        }
+        let index = report.core.index();
+        self.newest[index] = Some(Rc::new(report));
+    }
+
+    /// The newest reports, of the cores that have sent one.
+    pub(super) fn reports(&self) -> impl Iterator<Item = &CoreReport> {
+        self.newest.iter().flatten().map(|report| &**report)
+    }
+
+    pub(super) fn all_final(&self) -> bool {
+        self.newest.iter().all(|report| report.as_ref().is_some_and(|report| report.is_final))
+    }
+
+    pub(super) fn totals(&self) -> Totals {
+        Totals::of(self.reports())
+    }
+
+    /// What one who asks for a page gets.
+    pub(super) fn answer(&self, page: Page, stopping: bool) -> Answer {
+        match page {
+            Page::Health => self.health(),
+            Page::Ready if stopping => Answer::text(503, "stopping\n"),
+            Page::Ready if !self.is_ready() => Answer::text(503, "starting\n"),
+            Page::Ready => Answer::text(200, "ready\n"),
+            Page::Status => {
+                let body =
+                    serde_json::to_string(&self.status(stopping)).expect("plain data") + "\n";
+                Answer { code: 200, content_type: "application/json", body }
+            }
+            Page::Metrics => Answer {
+                code: 200,
+                content_type: prometheus::CONTENT_TYPE,
+                body: prometheus::text(&self.identity, &self.names, &self.newest),
+            },
+        }
+    }
+
+    fn is_ready(&self) -> bool {
+        self.newest.iter().all(Option::is_some)
+    }
+
+    /// A core that does not report is stuck.
+    fn health(&self) -> Answer {
+        let now_ns = SystemClock.monotonic_ns();
+        let silent = |report: &&CoreReport| {
+            !report.is_final && now_ns.saturating_sub(report.at_ns) > CORE_SILENT_NS_MAX
+        };
+        match self.reports().find(silent) {
+            Some(report) => {
+                let seconds = now_ns.saturating_sub(report.at_ns) / 1_000_000_000;
+                let core = report.core;
+                Answer::text(503, format!("core {core} has not reported for {seconds} s\n"))
+            }
+            None => Answer::text(200, "ok\n"),
+        }
+    }
+
+    pub(super) fn status(&self, stopping: bool) -> Status {
+        let totals = self.totals();
+        let usage = process_usage();
+        let now_ns = SystemClock.monotonic_ns();
+        Status {
+            schema: STATUS_SCHEMA,
+            job: self.identity.job.clone(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            directory: self.identity.directory.clone(),
+            run: self.identity.run,
+            pid: std::process::id(),
+            ready: self.is_ready(),
+            stopping,
+            uptime_seconds: seconds(now_ns.saturating_sub(self.identity.began_ns)),
+            cpu_seconds: usage.cpu.as_secs_f64(),
+            memory_bytes: usage.memory_bytes,
+            memory_peak_bytes: usage.memory_peak_bytes,
+            late_rows: totals.late(),
+            rejected_records: totals.rejected(),
+            held_rows: totals.held(),
+            sources: self.sources(&totals, now_ns),
+            operators: self.operators(&totals),
+            exchanges: self.exchanges(),
+            sinks: self.sinks(&totals),
+            cores: self.cores(now_ns),
+            blocked: self.blocked(),
+            examples: totals.examples,
+        }
+    }
+
+    fn sources(&self, totals: &Totals, now_ns: u64) -> Vec<SourceState> {
+        let state = |(index, name): (usize, &String)| {
+            let counters = totals.sources.get(index).copied().unwrap_or_default();
+            let diverted = totals.diverted.get(&crate::dataflow::SourceIndex(index));
+            let statuses = || {
+                self.reports().filter_map(move |report| {
+                    report.source_statuses.get(index).map(|status| (report.core, status))
+                })
+            };
+            let rejected = RejectionKind::ALL.map(|kind| {
+                let of = |report: &CoreReport| {
+                    report.rejections.get(index).map_or(0, |rejections| rejections.of(kind))
+                };
+                (kind.name().to_owned(), self.reports().map(of).sum())
+            });
+            SourceState {
+                name: name.clone(),
+                records_in: counters.records_in,
+                bytes_in: counters.bytes_in,
+                rows_out: counters.rows_out,
+                records_per_second: self.rate(|it| it.sources.get(index).map(|it| it.records_in)),
+                bytes_per_second: self.rate(|it| it.sources.get(index).map(|it| it.bytes_in)),
+                late_rows: diverted.map_or(0, |diverted| diverted.late),
+                rejected: rejected.into(),
+                splits_open: statuses().map(|(_, status)| status.open_splits).sum(),
+                splits_opened: counters.splits_opened,
+                connections_refused: counters.connections_refused,
+                busy_share: self.share(|it| it.source_statuses.get(index).map(|it| it.busy_ns)),
+                ended: statuses().all(|(_, status)| status.has_ended),
+                watermark: lowest(name, statuses(), now_ns),
+            }
+        };
+        self.names.sources.iter().enumerate().map(state).collect()
+    }
+
+    fn operators(&self, totals: &Totals) -> Vec<OperatorState> {
+        let state = |(spec, counters): (&OperatorSpec, &OperatorCounters)| {
+            let on_core = |report: &CoreReport| on_core(report, *spec);
+            let all: Vec<OnCore> = self.reports().map(on_core).collect();
+            let activity = all.iter().fold(OperatorActivity::default(), |mut sum, one| {
+                sum += one.activity;
+                sum
+            });
+            let lowest = all.iter().filter_map(|one| one.watermark).min();
+            let by_core = |ns: fn(&OnCore) -> u64| {
+                let at = |index| self.share_on(index, |report| Some(ns(&on_core(report))));
+                (0..self.newest.len()).map(at).collect()
+            };
+            OperatorState {
+                id: names::operator_id(*spec),
+                operator: self.names.operator(*spec),
+                rows_in: counters.rows_in,
+                rows_out: counters.rows_out,
+                rows_per_second: self.rate(|it| Some(on_core(it).rows_in)),
+                batches_in: activity.batches_in,
+                batches_out: activity.batches_out,
+                filtered: counters.filtered,
+                late: counters.late,
+                rejected: counters.rejected,
+                absorbed: counters.absorbed,
+                held: counters.held,
+                busy_seconds: seconds(activity.busy_ns),
+                busy_share: self.share(|it| Some(on_core(it).activity.busy_ns)),
+                state_entries: activity.state.entries,
+                state_bytes: activity.state.bytes,
+                watermark: lowest.map(|time| time.to_string()),
+                rows_in_by_core: all.iter().map(|one| one.rows_in).collect(),
+                busy_share_by_core: by_core(|one| one.activity.busy_ns),
+            }
+        };
+        totals.operators.iter().map(state).collect()
+    }
+
+    fn exchanges(&self) -> Vec<ExchangeState> {
+        let state = |edge: usize| {
+            let outboxes = || {
+                let all = self.reports().flat_map(|report| &report.outboxes);
+                all.filter(move |outbox| outbox.edge.0 == edge)
+            };
+            let busy_ns = |report: &CoreReport| {
+                let own = report.outboxes.iter().filter(|outbox| outbox.edge.0 == edge);
+                Some(own.map(|outbox| outbox.busy_ns).sum())
+            };
+            ExchangeState {
+                exchange: edge + 1,
+                rows: outboxes().map(|outbox| outbox.rows).sum(),
+                queued_elements: outboxes().map(|outbox| outbox.queued).sum(),
+                queued_elements_max: outboxes().map(|outbox| outbox.queued_max).sum(),
+                busy_share: self.share(busy_ns),
+            }
+        };
+        (0..self.names.exchanges).map(state).collect()
+    }
+
+    fn sinks(&self, totals: &Totals) -> Vec<SinkState> {
+        let state = |(index, name): (usize, &String)| {
+            let counters = totals.sinks.get(index).copied().unwrap_or_default();
+            let blocked_by = |report: &CoreReport| {
+                let status = report.sink_statuses.get(index)?;
+                let unnamed = || status.is_full.then(|| "what is unwritten".to_owned());
+                status.blocked_by.clone().or_else(unnamed)
+            };
+            SinkState {
+                name: name.clone(),
+                rows_in: counters.rows_in,
+                rows_out: counters.rows_out,
+                rows_discarded: counters.rows_discarded,
+                bytes_out: counters.bytes_out,
+                rows_per_second: self.rate(|it| it.sinks.get(index).map(|it| it.rows_out)),
+                bytes_per_second: self.rate(|it| it.sinks.get(index).map(|it| it.bytes_out)),
+                busy_share: self.share(|it| it.sink_statuses.get(index).map(|it| it.busy_ns)),
+                blocked_by: self.reports().find_map(blocked_by),
+                ..SinkState::default()
+            }
+        };
+        self.names.sinks.iter().enumerate().map(state).collect()
+    }
+
+    fn cores(&self, now_ns: u64) -> Vec<CoreState> {
+        let state = |report: &CoreReport| {
+            let index = report.core.index();
+            let queued: u64 = report.outboxes.iter().map(|outbox| outbox.queued).sum();
+            let queued_max: u64 = report.outboxes.iter().map(|outbox| outbox.queued_max).sum();
+            CoreState {
+                core: report.core.number(),
+                cpu: self.identity.cpus[index],
+                busy_share: self.share_on(index, |it| Some(it.activity.busy_ns)),
+                parked_share: self.share_on(index, |it| Some(it.activity.parked_ns)),
+                turns: report.activity.turns,
+                queue_fill: ratio(queued, queued_max),
+                reported_seconds_ago: seconds(now_ns.saturating_sub(report.at_ns)),
+            }
+        };
+        self.reports().map(state).collect()
+    }
+
+    fn blocked(&self) -> Vec<BlockedState> {
+        let mut states = Vec::new();
+        for report in self.reports() {
+            for blocked in &report.blocked {
+                let same = |it: &CoreReport| {
+                    let mut all = it.blocked.iter();
+                    let found =
+                        all.find(|other| (other.stage, other.by) == (blocked.stage, blocked.by));
+                    Some(found.map_or(0, |found| found.blocked_ns))
+                };
+                states.push(BlockedState {
+                    core: report.core.number(),
+                    stage: self.names.stages[blocked.stage].clone(),
+                    by: self.names.blocked_by(blocked.by),
+                    seconds: seconds(blocked.blocked_ns),
+                    share: self.share_on(report.core.index(), same),
+                });
+            }
+        }
+        states
+    }
+
+    /// Per second, over all cores.
+    fn rate(&self, count: impl Fn(&CoreReport) -> Option<u64>) -> f64 {
+        (0..self.newest.len()).map(|index| self.rate_on(index, &count)).sum()
+    }
+
+    /// Of one core's time, over all cores.
+    fn share(&self, ns: impl Fn(&CoreReport) -> Option<u64>) -> f64 {
+        self.rate(ns) / 1e9
+    }
+
+    fn share_on(&self, core: usize, ns: impl Fn(&CoreReport) -> Option<u64>) -> f64 {
+        self.rate_on(core, &ns) / 1e9
+    }
+
+    fn rate_on(&self, core: usize, count: &impl Fn(&CoreReport) -> Option<u64>) -> f64 {
+        let Some(newest) = &self.newest[core] else { return 0.0 };
+        let before = self.before[core].as_ref();
+        let (count_before, before_ns) = before.map_or((0, self.identity.began_ns), |before| {
+            (count(before).unwrap_or(0), before.at_ns)
+        });
+        let counted = count(newest).unwrap_or(0).saturating_sub(count_before);
+        ratio(counted, newest.at_ns.saturating_sub(before_ns)) * 1e9
+    }
+}
+
+/// An operator on one core, over the stages it stands in.
+#[derive(Default)]
+struct OnCore {
+    rows_in: u64,
+    activity: OperatorActivity,
+    watermark: Option<Timestamp>,
+}
+
+fn on_core(report: &CoreReport, spec: OperatorSpec) -> OnCore {
+    let mut found = OnCore::default();
+    for status in report.operators.iter().filter(|status| status.spec == spec) {
+        let OperatorStatus { counters, activity, watermark, .. } = status;
+        found.rows_in += counters.rows_in;
+        found.activity += *activity;
+        if let Some(Watermark::At(time)) = watermark {
+            found.watermark = Some(found.watermark.map_or(*time, |lowest| lowest.min(*time)));
+        }
+    }
+    found
+}
+
+/// The lowest watermark of a source's cores; that of a core that is idle or has ended holds nobody.
+fn lowest<'a>(
+    name: &str,
+    statuses: impl Iterator<Item = (crate::stdx::CoreId, &'a SourceStatus)>,
+    now_ns: u64,
+) -> Option<WatermarkState> {
+    let at = |(core, status): (_, &'a SourceStatus)| match status.watermark {
+        Some(Watermark::At(time)) if !status.has_ended && time < Timestamp::MAX => {
+            Some((time, core, status))
+        }
+        _ => None,
+    };
+    let (time, core, status) =
+        statuses.filter_map(at).min_by_key(|(time, core, _)| (*time, *core))?;
+    let (split, since_ns) = match &status.holding_back {
+        Some(holding) => (holding.origin.to_string(), holding.since_ns),
+        None => (name.to_owned(), status.watermark_since_ns),
+    };
+    let lag_ms = SystemClock.wall_ms().saturating_sub(time.millis());
+    Some(WatermarkState {
+        time: time.to_string(),
+        time_ms: time.millis(),
+        lag_seconds: lag_ms as f64 / 1e3,
+        core: core.number(),
+        split,
+        since_seconds: seconds(now_ns.saturating_sub(since_ns)),
+    })
+}
+
+pub(super) fn seconds(ns: u64) -> f64 {
+    std::time::Duration::from_nanos(ns).as_secs_f64()
+}
+
+#[expect(clippy::cast_precision_loss, reason = "shown with a few digits")]
+fn ratio(part: u64, whole: u64) -> f64 {
+    if whole == 0 { 0.0 } else { part as f64 / whole as f64 }
+}
+
+#[cfg(test)]
+mod tests;
