@@ -11,7 +11,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use crate::config::{self, CoreChoice, Job};
-use crate::control::{self, ErrorClass, JobError, RunOptions};
+use crate::control::{self, ErrorClass, ExplainFormat, JobError, RunOptions};
 
 /// Runs Flink SQL on one machine, one pinned reactor per core.
 #[derive(Parser, Debug)]
@@ -27,8 +27,10 @@ enum Command {
     Run(RunArgs),
     /// Say whether a job is correct, without running it
     Check(CheckArgs),
-    /// Print a job's dataflow
-    Explain(JobArgs),
+    /// Print a job's dataflow: what it keeps, waits for and promises
+    Explain(ExplainArgs),
+    /// Say why a running job has no output, or less than expected
+    Why(JobArgs),
     /// Print the version
     Version,
 }
@@ -62,6 +64,18 @@ struct CheckArgs {
 }
 
 #[derive(Args, Debug)]
+struct ExplainArgs {
+    /// The job file
+    job: PathBuf,
+    /// How: tree, dot (for Graphviz) or json
+    #[arg(long, value_name = "FORMAT", default_value = "tree", value_parser = explain_format)]
+    format: ExplainFormat,
+    /// With the figures of the process that runs the job, and its bottleneck
+    #[arg(long, conflicts_with = "format")]
+    live: bool,
+}
+
+#[derive(Args, Debug)]
 struct JobArgs {
     /// The job file
     job: PathBuf,
@@ -91,7 +105,9 @@ fn dispatch(command: Command) -> Result<(), JobError> {
         Command::Run(args) => run_job(args),
         Command::Check(CheckArgs { job: Some(path), .. }) => check(&path),
         Command::Check(_) => print(config::REFERENCE),
-        Command::Explain(args) => print(&control::explain(&load(&args.job)?)?),
+        Command::Explain(args) if args.live => print(&control::explain_live(&load(&args.job)?)?),
+        Command::Explain(args) => print(&control::explain(&load(&args.job)?, args.format)?),
+        Command::Why(args) => print(&control::why(&load(&args.job)?)?),
         Command::Version => print(concat!("pelton ", env!("CARGO_PKG_VERSION"), "\n")),
     }
 }
@@ -134,6 +150,15 @@ fn check_report(report: &Path) -> Result<(), JobError> {
     };
     let line = format!("--report {} {problem}", report.display());
     Err(JobError { class: ErrorClass::Configuration, lines: vec![line] })
+}
+
+fn explain_format(text: &str) -> Result<ExplainFormat, String> {
+    match text {
+        "tree" => Ok(ExplainFormat::Tree),
+        "dot" => Ok(ExplainFormat::Dot),
+        "json" => Ok(ExplainFormat::Json),
+        _ => Err("write tree, dot or json".to_owned()),
+    }
 }
 
 fn cores(text: &str) -> Result<CoreChoice, String> {

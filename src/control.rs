@@ -3,7 +3,7 @@
 //! Read: `error` (how a job ends badly) · `prepare` (nothing outside the process is changed) ·
 //! `claims` (what no two tables may share) · `definition` (is it the same job) · `connect` (sources and sinks, per core) · `run` (start order, supervision, end) · `signals` ·
 //! `progress` · `totals` · `ledger` · `report` · `live` (a running job) with `status` and `prometheus` (what is told of it) · `http` ·
-//! `names` · `explain`.
+//! `names` · `explain` · `why`.
 
 mod claims;
 mod connect;
@@ -22,12 +22,16 @@ mod run;
 mod signals;
 mod status;
 mod totals;
+mod why;
 
 pub use error::{ErrorClass, JobError};
+pub use explain::ExplainFormat;
 pub use run::RunOptions;
 
 use crate::config::{CoreChoice, Job};
 use crate::reactor;
+use explain::Explained;
+use status::Status;
 
 /// Runs a job to its end.
 ///
@@ -47,14 +51,47 @@ pub fn check(job: &Job) -> Result<Vec<String>, JobError> {
     Ok(prepared.notes)
 }
 
-/// The dataflow as text.
+/// The dataflow, in `format`.
 ///
 /// # Errors
 /// As [`check`].
-pub fn explain(job: &Job) -> Result<String, JobError> {
+pub fn explain(job: &Job, format: ExplainFormat) -> Result<String, JobError> {
     let core_count = core_count_shown(job);
-    let cpus = reactor::allowed_cpus().map_or(0, |cpus| cpus.len());
-    Ok(explain::explain(job, &prepare::prepare(job, core_count)?, core_count, cpus))
+    let mut explained = Explained::of(job, &prepare::prepare(job, core_count)?, core_count);
+    explained.advise(reactor::allowed_cpus().map_or(0, |cpus| cpus.len()));
+    Ok(explain::write(&explained, format))
+}
+
+/// The dataflow with the figures of the process that runs it.
+///
+/// # Errors
+/// As [`check`], and when no process runs the job.
+pub fn explain_live(job: &Job) -> Result<String, JobError> {
+    let status = running(job)?;
+    let core_count = u16::try_from(status.cores.len()).unwrap_or(1).max(1);
+    let explained = Explained::of(job, &prepare::prepare(job, core_count)?, core_count);
+    Ok(explain::live(&explained, &status))
+}
+
+/// Why a running job has no output, or less than expected: one line a reason.
+///
+/// # Errors
+/// When no process runs the job.
+pub fn why(job: &Job) -> Result<String, JobError> {
+    let reasons = why::why(&running(job)?);
+    Ok(reasons.iter().map(|reason| format!("{reason}\n")).collect())
+}
+
+/// The status of the process that runs `job`.
+fn running(job: &Job) -> Result<Status, JobError> {
+    let environment = |line: String| JobError::new(ErrorClass::Environment, line);
+    let Some(listen) = run::listen(job) else {
+        let message = "http.listen is \"off\": a running job cannot be asked; leave it out";
+        return Err(environment(format!("{}: {message}", job.job_file.display())));
+    };
+    let directory = run::absolute(&job.durability.dir);
+    http::find_job(listen, &directory)
+        .map_err(|error| environment(format!("{}: {error}", job.name)))
 }
 
 /// Number of cores for a job that is only looked at; it need not fit this machine.

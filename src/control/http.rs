@@ -16,7 +16,7 @@
 mod client;
 mod request;
 
-pub(super) use client::{FindError, find_job, get};
+pub(super) use client::find_job;
 
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -144,6 +144,7 @@ fn bind(listen: Listen) -> Result<TcpListener, JobError> {
 }
 
 /// Takes connections for ever. Those beyond the limit are closed at once.
+#[expect(clippy::infinite_loop, reason = "it serves until the process ends")]
 fn accept<A>(listener: &TcpListener, core_cpus: &[usize], ask: &Arc<A>)
 where
     A: Fn(Question) + Send + Sync + 'static,

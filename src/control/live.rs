@@ -5,6 +5,7 @@
 //!
 //! Rates are differences to a report one to two seconds old.
 
+use std::collections::VecDeque;
 use std::rc::Rc;
 
 use super::http::{Answer, Page};
@@ -24,6 +25,9 @@ use crate::worker::{CoreReport, OperatorStatus, SourceStatus};
 
 /// Reports are kept for rates at least this far apart, ns.
 const RATES_NS_MIN: u64 = 1_000_000_000;
+
+/// Notices kept for the status.
+const NOTICES_MAX: usize = 32;
 
 /// What stays the same during a run.
 #[derive(Clone, Debug)]
@@ -46,12 +50,16 @@ pub(super) struct Live {
     before: Vec<Option<Rc<CoreReport>>>,
     next_before: Vec<Option<Rc<CoreReport>>>,
     kept_ns: u64,
+    /// By source: when its records were last seen to be more.
+    last_record_ns: Vec<u64>,
+    notices: VecDeque<String>,
 }
 
 impl Live {
     pub(super) fn new(identity: RunIdentity, names: Names) -> Live {
         let none = vec![None; identity.cpus.len()];
         let kept_ns = identity.began_ns;
+        let last_record_ns = vec![identity.began_ns; names.sources.len()];
         Live {
             identity,
             names,
@@ -59,6 +67,8 @@ impl Live {
             before: none.clone(),
             next_before: none,
             kept_ns,
+            last_record_ns,
+            notices: VecDeque::new(),
         }
     }
 
@@ -68,7 +78,21 @@ impl Live {
             self.before = std::mem::replace(&mut self.next_before, self.newest.clone());
         }
         let index = report.core.index();
+        for (source, counters) in report.sources.iter().enumerate() {
+            let before = self.newest[index].as_ref().and_then(|it| it.sources.get(source));
+            if counters.records_in > before.map_or(0, |before| before.records_in) {
+                self.last_record_ns[source] = self.last_record_ns[source].max(report.at_ns);
+            }
+        }
         self.newest[index] = Some(Rc::new(report));
+    }
+
+    /// Something the user was told.
+    pub(super) fn note(&mut self, notice: String) {
+        if self.notices.len() == NOTICES_MAX {
+            self.notices.pop_front();
+        }
+        self.notices.push_back(notice);
     }
 
     /// The newest reports, of the cores that have sent one.
@@ -151,6 +175,7 @@ impl Live {
             cores: self.cores(now_ns),
             blocked: self.blocked(),
             examples: totals.examples,
+            notices: self.notices.iter().cloned().collect(),
         }
     }
 
@@ -171,6 +196,8 @@ impl Live {
             });
             SourceState {
                 name: name.clone(),
+                connector: self.names.connectors[index].clone(),
+                silent_seconds: seconds(now_ns.saturating_sub(self.last_record_ns[index])),
                 records_in: counters.records_in,
                 bytes_in: counters.bytes_in,
                 rows_out: counters.rows_out,

@@ -1,5 +1,6 @@
 //! Names of a job's parts, as `explain`, status, metrics and reports use them.
 
+use super::explain::source_connector;
 use super::prepare::Prepared;
 use crate::dataflow::{Graph, OperatorSpec, StageInput};
 use crate::worker::BlockedBy;
@@ -8,6 +9,8 @@ use crate::worker::BlockedBy;
 #[derive(Clone, Debug)]
 pub(super) struct Names {
     pub(super) sources: Vec<String>,
+    /// By source: where it reads.
+    pub(super) connectors: Vec<String>,
     pub(super) sinks: Vec<String>,
     /// By stage: where its rows come from.
     pub(super) stages: Vec<String>,
@@ -26,6 +29,11 @@ impl Names {
         });
         Names {
             stages: stages.collect(),
+            connectors: prepared
+                .sources
+                .iter()
+                .map(|source| source_connector(&source.config.connector))
+                .collect(),
             sinks: prepared.sinks.iter().map(|sink| sink.planned.name.clone()).collect(),
             exchanges: prepared.stages().edges.len(),
             graph: prepared.graph.graph.clone(),

@@ -9,10 +9,10 @@ use std::rc::Rc;
 use super::live::{RunIdentity, seconds};
 use super::names::{self, Names};
 use crate::dataflow::OperatorSpec;
-use crate::metrics::{OperatorActivity, OperatorCounters};
+use crate::metrics::{CoreActivity, OperatorActivity, OperatorCounters};
 use crate::reactor::{Clock, SystemClock, process_usage};
 use crate::record::{Timestamp, Watermark};
-use crate::worker::{CoreReport, OutboxStatus, SinkStatus, SourceStatus};
+use crate::worker::{CoreReport, OutboxStatus};
 
 /// What the body is, for the peer.
 pub(super) const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
@@ -26,11 +26,12 @@ pub(super) fn text(
     let mut page = Page { text: String::new(), names, newest };
     page.process(identity);
     page.cores();
-    page.sources();
+    page.per_table("source", &names.sources, SOURCES);
+    page.rejections();
     page.operators();
     page.exchanges();
     page.blocked();
-    page.sinks();
+    page.per_table("sink", &names.sinks, SINKS);
     page.text
 }
 
@@ -45,6 +46,175 @@ enum Kind {
     Counter,
     Gauge,
 }
+
+/// Samples of one name.
+struct Family<T> {
+    name: &'static str,
+    kind: Kind,
+    help: &'static str,
+    value: T,
+}
+
+const fn counter<T: Copy>(name: &'static str, help: &'static str, value: T) -> Family<T> {
+    Family { name, kind: Kind::Counter, help, value }
+}
+
+const fn gauge<T: Copy>(name: &'static str, help: &'static str, value: T) -> Family<T> {
+    Family { name, kind: Kind::Gauge, help, value }
+}
+
+type OfCore = fn(&CoreActivity) -> String;
+/// Of a report, what it says of the source or sink with this index.
+type OfTable = fn(&CoreReport, usize) -> Option<String>;
+type OfOperator = fn(&OperatorSample) -> Option<String>;
+type OfOutbox = fn(&OutboxStatus) -> String;
+
+const CORES: &[Family<OfCore>] = &[
+    counter("pelton_core_busy_seconds_total", "Time in turns with work.", |it| {
+        in_seconds(it.busy_ns)
+    }),
+    counter("pelton_core_parked_seconds_total", "Time asleep.", |it| in_seconds(it.parked_ns)),
+    counter("pelton_core_turns_total", "Turns with work.", |it| it.turns.to_string()),
+];
+
+const SOURCES: &[Family<OfTable>] = &[
+    counter(
+        "pelton_source_records_in_total",
+        "Records found in what was received, decodable or not.",
+        |report, source| Some(report.sources.get(source)?.records_in.to_string()),
+    ),
+    counter("pelton_source_bytes_in_total", "Bytes received or read.", |report, source| {
+        Some(report.sources.get(source)?.bytes_in.to_string())
+    }),
+    counter("pelton_source_rows_out_total", "Rows handed on.", |report, source| {
+        Some(report.sources.get(source)?.rows_out.to_string())
+    }),
+    counter(
+        "pelton_source_splits_opened_total",
+        "Connections or files ever opened.",
+        |report, source| Some(report.sources.get(source)?.splits_opened.to_string()),
+    ),
+    counter(
+        "pelton_source_connections_refused_total",
+        "Connections refused or cut by a limit.",
+        |report, source| Some(report.sources.get(source)?.connections_refused.to_string()),
+    ),
+    gauge("pelton_source_splits_open", "Connections or files that are open.", |report, source| {
+        Some(report.source_statuses.get(source)?.open_splits.to_string())
+    }),
+    counter("pelton_source_busy_seconds_total", "Time reading and decoding.", |report, source| {
+        Some(in_seconds(report.source_statuses.get(source)?.busy_ns))
+    }),
+    gauge(
+        "pelton_source_watermark_seconds",
+        "Event time up to which nothing more is expected; absent while idle.",
+        |report, source| event_seconds(report.source_statuses.get(source)?.watermark),
+    ),
+    gauge(
+        "pelton_source_watermark_held_seconds",
+        "How long the split that holds the watermark back has stood there.",
+        |report, source| {
+            let held = report.source_statuses.get(source)?.holding_back.as_ref()?;
+            Some(in_seconds(SystemClock.monotonic_ns().saturating_sub(held.since_ns)))
+        },
+    ),
+];
+
+const OPERATORS: &[Family<OfOperator>] = &[
+    counter("pelton_operator_rows_in_total", "Rows given to the operator.", |it| {
+        Some(it.counters.rows_in.to_string())
+    }),
+    counter("pelton_operator_rows_out_total", "Rows it pushed.", |it| {
+        Some(it.counters.rows_out.to_string())
+    }),
+    counter("pelton_operator_rows_forwarded_total", "Rows that went on, one for one.", |it| {
+        Some(it.counters.forwarded.to_string())
+    }),
+    counter(
+        "pelton_operator_rows_filtered_total",
+        "Rows for which a condition was not true.",
+        |it| Some(it.counters.filtered.to_string()),
+    ),
+    counter("pelton_operator_rows_late_total", "Rows behind the watermark.", |it| {
+        Some(it.counters.late.to_string())
+    }),
+    counter("pelton_operator_rows_rejected_total", "Rows that could not be evaluated.", |it| {
+        Some(it.counters.rejected.to_string())
+    }),
+    counter("pelton_operator_rows_absorbed_total", "Rows that went into state.", |it| {
+        Some(it.counters.absorbed.to_string())
+    }),
+    counter("pelton_operator_rows_fired_total", "Absorbed rows whose windows have fired.", |it| {
+        Some(it.counters.fired.to_string())
+    }),
+    gauge("pelton_operator_rows_held", "Absorbed rows still in state.", |it| {
+        Some(it.counters.held.to_string())
+    }),
+    counter("pelton_operator_batches_in_total", "Batches given to the operator.", |it| {
+        Some(it.activity.batches_in.to_string())
+    }),
+    counter("pelton_operator_batches_out_total", "Batches it pushed.", |it| {
+        Some(it.activity.batches_out.to_string())
+    }),
+    counter(
+        "pelton_operator_busy_seconds_total",
+        "Time in the operator, without what it fed.",
+        |it| Some(in_seconds(it.activity.busy_ns)),
+    ),
+    gauge("pelton_operator_state_entries", "Keys held, over all panes.", |it| {
+        Some(it.activity.state.entries.to_string())
+    }),
+    gauge("pelton_operator_state_bytes", "Memory of what is held.", |it| {
+        Some(it.activity.state.bytes.to_string())
+    }),
+    gauge(
+        "pelton_operator_watermark_seconds",
+        "Last watermark given to the operator; absent while idle.",
+        |it| event_seconds(it.watermark),
+    ),
+];
+
+const EXCHANGES: &[Family<OfOutbox>] = &[
+    counter("pelton_exchange_rows_total", "Rows given to the exchange.", |it| it.rows.to_string()),
+    counter("pelton_exchange_busy_seconds_total", "Time cutting batches by key.", |it| {
+        in_seconds(it.busy_ns)
+    }),
+    gauge(
+        "pelton_exchange_queued_elements",
+        "Batches and watermarks that wait, over all cores.",
+        |it| it.queued.to_string(),
+    ),
+    gauge("pelton_exchange_queued_elements_max", "As many would fill it.", |it| {
+        it.queued_max.to_string()
+    }),
+];
+
+const SINKS: &[Family<OfTable>] = &[
+    counter("pelton_sink_rows_in_total", "Rows given to the sink.", |report, sink| {
+        Some(report.sinks.get(sink)?.rows_in.to_string())
+    }),
+    counter(
+        "pelton_sink_rows_out_total",
+        "Rows handed to the operating system.",
+        |report, sink| Some(report.sinks.get(sink)?.rows_out.to_string()),
+    ),
+    counter(
+        "pelton_sink_rows_discarded_total",
+        "Rows nobody was there to take, or a slow subscriber missed.",
+        |report, sink| Some(report.sinks.get(sink)?.rows_discarded.to_string()),
+    ),
+    counter(
+        "pelton_sink_bytes_out_total",
+        "Bytes handed to the operating system.",
+        |report, sink| Some(report.sinks.get(sink)?.bytes_out.to_string()),
+    ),
+    counter("pelton_sink_busy_seconds_total", "Time encoding and writing.", |report, sink| {
+        Some(in_seconds(report.sink_statuses.get(sink)?.busy_ns))
+    }),
+    gauge("pelton_sink_full", "1 while the sink takes nothing.", |report, sink| {
+        Some(u8::from(report.sink_statuses.get(sink)?.is_full).to_string())
+    }),
+];
 
 /// One operator on one core.
 struct OperatorSample {
@@ -94,92 +264,27 @@ impl<'a> Page<'a> {
         self.sample("pelton_memory_peak_bytes", &[], usage.memory_peak_bytes);
     }
 
-    /// A family with one sample per core.
-    fn per_core<T: std::fmt::Display>(
-        &mut self,
-        (name, kind, help): (&str, Kind, &str),
-        value: impl Fn(&CoreReport) -> T,
-    ) {
-        self.family(name, kind, help);
-        for (core, report) in self.reports() {
-            self.sample(name, &[("core", &core)], value(report));
-        }
-    }
-
     fn cores(&mut self) {
-        use Kind::Counter;
-        let help = "Time in turns with work.";
-        let busy = ("pelton_core_busy_seconds_total", Counter, help);
-        self.per_core(busy, |report| seconds(report.activity.busy_ns));
-        let parked = ("pelton_core_parked_seconds_total", Counter, "Time asleep.");
-        self.per_core(parked, |report| seconds(report.activity.parked_ns));
-        let turns = ("pelton_core_turns_total", Counter, "Turns with work.");
-        self.per_core(turns, |report| report.activity.turns);
-    }
-
-    /// A family with one sample per source and core.
-    fn per_source<T: std::fmt::Display>(
-        &mut self,
-        (name, kind, help): (&str, Kind, &str),
-        value: impl Fn(&CoreReport, usize) -> Option<T>,
-    ) {
-        self.family(name, kind, help);
-        let names = self.names;
-        for (index, source) in names.sources.iter().enumerate() {
+        for family in CORES {
+            self.family(family.name, family.kind, family.help);
             for (core, report) in self.reports() {
-                if let Some(value) = value(report, index) {
-                    self.sample(name, &[("source", source), ("core", &core)], value);
-                }
+                self.sample(family.name, &[("core", &core)], (family.value)(&report.activity));
             }
         }
     }
 
-    fn sources(&mut self) {
-        use Kind::{Counter, Gauge};
-        let help = "Records found in what was received, decodable or not.";
-        self.per_source(("pelton_source_records_in_total", Counter, help), |report, source| {
-            report.sources.get(source).map(|it| it.records_in)
-        });
-        let help = "Bytes received or read.";
-        self.per_source(("pelton_source_bytes_in_total", Counter, help), |report, source| {
-            report.sources.get(source).map(|it| it.bytes_in)
-        });
-        let help = "Rows handed on.";
-        self.per_source(("pelton_source_rows_out_total", Counter, help), |report, source| {
-            report.sources.get(source).map(|it| it.rows_out)
-        });
-        let help = "Connections or files ever opened.";
-        self.per_source(("pelton_source_splits_opened_total", Counter, help), |report, source| {
-            report.sources.get(source).map(|it| it.splits_opened)
-        });
-        let help = "Connections refused or cut by a limit.";
-        let name = "pelton_source_connections_refused_total";
-        self.per_source((name, Counter, help), |report, source| {
-            report.sources.get(source).map(|it| it.connections_refused)
-        });
-        let status = |report: &CoreReport, source: usize| -> Option<SourceStatus> {
-            report.source_statuses.get(source).cloned()
-        };
-        let help = "Connections or files that are open.";
-        self.per_source(("pelton_source_splits_open", Gauge, help), |report, source| {
-            status(report, source).map(|it| it.open_splits)
-        });
-        let help = "Time reading and decoding.";
-        self.per_source(("pelton_source_busy_seconds_total", Counter, help), |report, source| {
-            status(report, source).map(|it| seconds(it.busy_ns))
-        });
-        let help = "Event time up to which nothing more is expected; absent while idle.";
-        self.per_source(("pelton_source_watermark_seconds", Gauge, help), |report, source| {
-            event_seconds(status(report, source)?.watermark)
-        });
-        let now_ns = SystemClock.monotonic_ns();
-        let help = "How long the split that holds the watermark back has stood there.";
-        let name = "pelton_source_watermark_held_seconds";
-        self.per_source((name, Gauge, help), |report, source| {
-            let since_ns = status(report, source)?.holding_back?.since_ns;
-            Some(seconds(now_ns.saturating_sub(since_ns)))
-        });
-        self.rejections();
+    /// Families with one sample per source, or per sink, and core.
+    fn per_table(&mut self, label: &str, tables: &[String], families: &[Family<OfTable>]) {
+        for family in families {
+            self.family(family.name, family.kind, family.help);
+            for (index, table) in tables.iter().enumerate() {
+                for (core, report) in self.reports() {
+                    if let Some(value) = (family.value)(report, index) {
+                        self.sample(family.name, &[(label, table), ("core", &core)], value);
+                    }
+                }
+            }
+        }
     }
 
     fn rejections(&mut self) {
@@ -198,84 +303,31 @@ impl<'a> Page<'a> {
         }
     }
 
-    fn per_operator<T: std::fmt::Display>(
-        &mut self,
-        samples: &[(String, Vec<OperatorSample>)],
-        (name, kind, help): (&str, Kind, &str),
-        value: impl Fn(&OperatorSample) -> Option<T>,
-    ) {
-        self.family(name, kind, help);
-        for (core, operators) in samples {
-            for operator in operators {
-                let Some(value) = value(operator) else { continue };
-                let id = names::operator_id(operator.spec);
-                let words = self.names.operator(operator.spec);
-                self.sample(name, &[("id", &id), ("operator", &words), ("core", core)], value);
+    fn operators(&mut self) {
+        let samples: Vec<_> =
+            self.reports().map(|(core, report)| (core, operator_samples(report))).collect();
+        for family in OPERATORS {
+            self.family(family.name, family.kind, family.help);
+            for (core, operators) in &samples {
+                for operator in operators {
+                    let Some(value) = (family.value)(operator) else { continue };
+                    let id = names::operator_id(operator.spec);
+                    let words = self.names.operator(operator.spec);
+                    let labels = [("id", &*id), ("operator", &*words), ("core", core)];
+                    self.sample(family.name, &labels, value);
+                }
             }
         }
     }
 
-    fn operators(&mut self) {
-        use Kind::{Counter, Gauge};
-        let samples: Vec<_> =
-            self.reports().map(|(core, report)| (core, operator_samples(report))).collect();
-        let counted: [(&str, &str, fn(&OperatorCounters) -> u64); 8] = [
-            ("rows_in_total", "Rows given to the operator.", |it| it.rows_in),
-            ("rows_out_total", "Rows it pushed.", |it| it.rows_out),
-            ("rows_forwarded_total", "Rows that went on, one for one.", |it| it.forwarded),
-            ("rows_filtered_total", "Rows for which a condition was not true.", |it| it.filtered),
-            ("rows_late_total", "Rows behind the watermark.", |it| it.late),
-            ("rows_rejected_total", "Rows that could not be evaluated.", |it| it.rejected),
-            ("rows_absorbed_total", "Rows that went into state.", |it| it.absorbed),
-            ("rows_fired_total", "Absorbed rows whose windows have fired.", |it| it.fired),
-        ];
-        for (name, help, value) in counted {
-            let name = format!("pelton_operator_{name}");
-            self.per_operator(&samples, (&name, Counter, help), |it| Some(value(&it.counters)));
-        }
-        let help = "Absorbed rows still in state.";
-        let held = ("pelton_operator_rows_held", Gauge, help);
-        self.per_operator(&samples, held, |it| Some(it.counters.held));
-        let help = "Batches given to the operator.";
-        let batches_in = ("pelton_operator_batches_in_total", Counter, help);
-        self.per_operator(&samples, batches_in, |it| Some(it.activity.batches_in));
-        let batches_out = ("pelton_operator_batches_out_total", Counter, "Batches it pushed.");
-        self.per_operator(&samples, batches_out, |it| Some(it.activity.batches_out));
-        let help = "Time in the operator, without what it fed.";
-        let busy = ("pelton_operator_busy_seconds_total", Counter, help);
-        self.per_operator(&samples, busy, |it| Some(seconds(it.activity.busy_ns)));
-        let entries = ("pelton_operator_state_entries", Gauge, "Keys held, over all panes.");
-        self.per_operator(&samples, entries, |it| Some(it.activity.state.entries));
-        let bytes = ("pelton_operator_state_bytes", Gauge, "Memory of what is held.");
-        self.per_operator(&samples, bytes, |it| Some(it.activity.state.bytes));
-        let help = "Last watermark given to the operator; absent while idle.";
-        let watermark = ("pelton_operator_watermark_seconds", Gauge, help);
-        self.per_operator(&samples, watermark, |it| event_seconds(it.watermark));
-    }
-
     fn exchanges(&mut self) {
-        use Kind::{Counter, Gauge};
-        type Value = fn(&OutboxStatus) -> String;
-        let families: [(&str, Kind, &str, Value); 4] = [
-            ("rows_total", Counter, "Rows given to the exchange.", |it| it.rows.to_string()),
-            ("busy_seconds_total", Counter, "Time cutting batches by key.", |it| {
-                seconds(it.busy_ns).to_string()
-            }),
-            ("queued_elements", Gauge, "Batches and watermarks that wait, over all cores.", |it| {
-                it.queued.to_string()
-            }),
-            ("queued_elements_max", Gauge, "As many would fill it.", |it| {
-                it.queued_max.to_string()
-            }),
-        ];
-        for (name, kind, help, value) in families {
-            let name = format!("pelton_exchange_{name}");
-            self.family(&name, kind, help);
+        for family in EXCHANGES {
+            self.family(family.name, family.kind, family.help);
             for (core, report) in self.reports() {
                 for (writer, outbox) in report.outboxes.iter().enumerate() {
                     let (exchange, writer) = ((outbox.edge.0 + 1).to_string(), writer.to_string());
                     let labels = [("exchange", &*exchange), ("writer", &writer), ("core", &core)];
-                    self.sample(&name, &labels, value(outbox));
+                    self.sample(family.name, &labels, (family.value)(outbox));
                 }
             }
         }
@@ -294,53 +346,6 @@ impl<'a> Page<'a> {
                 self.sample(name, &labels, seconds(blocked.blocked_ns));
             }
         }
-    }
-
-    fn per_sink<T: std::fmt::Display>(
-        &mut self,
-        (name, kind, help): (&str, Kind, &str),
-        value: impl Fn(&CoreReport, usize) -> Option<T>,
-    ) {
-        self.family(name, kind, help);
-        let names = self.names;
-        for (index, sink) in names.sinks.iter().enumerate() {
-            for (core, report) in self.reports() {
-                if let Some(value) = value(report, index) {
-                    self.sample(name, &[("sink", sink), ("core", &core)], value);
-                }
-            }
-        }
-    }
-
-    fn sinks(&mut self) {
-        use Kind::{Counter, Gauge};
-        let help = "Rows given to the sink.";
-        self.per_sink(("pelton_sink_rows_in_total", Counter, help), |report, sink| {
-            report.sinks.get(sink).map(|it| it.rows_in)
-        });
-        let help = "Rows handed to the operating system.";
-        self.per_sink(("pelton_sink_rows_out_total", Counter, help), |report, sink| {
-            report.sinks.get(sink).map(|it| it.rows_out)
-        });
-        let help = "Rows nobody was there to take, or a slow subscriber missed.";
-        self.per_sink(("pelton_sink_rows_discarded_total", Counter, help), |report, sink| {
-            report.sinks.get(sink).map(|it| it.rows_discarded)
-        });
-        let help = "Bytes handed to the operating system.";
-        self.per_sink(("pelton_sink_bytes_out_total", Counter, help), |report, sink| {
-            report.sinks.get(sink).map(|it| it.bytes_out)
-        });
-        let status = |report: &CoreReport, sink: usize| -> Option<SinkStatus> {
-            report.sink_statuses.get(sink).cloned()
-        };
-        let help = "Time encoding and writing.";
-        self.per_sink(("pelton_sink_busy_seconds_total", Counter, help), |report, sink| {
-            status(report, sink).map(|it| seconds(it.busy_ns))
-        });
-        let help = "1 while the sink takes nothing.";
-        self.per_sink(("pelton_sink_full", Gauge, help), |report, sink| {
-            status(report, sink).map(|it| u8::from(it.is_full))
-        });
     }
 }
 
@@ -365,6 +370,10 @@ fn operator_samples(report: &CoreReport) -> Vec<OperatorSample> {
         }
     }
     samples
+}
+
+fn in_seconds(ns: u64) -> String {
+    seconds(ns).to_string()
 }
 
 /// Seconds since the epoch. The end of input is no time.

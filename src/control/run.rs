@@ -254,6 +254,7 @@ impl Running {
     fn take(&mut self, mut report: CoreReport) -> Result<(), JobError> {
         for notice in report.notices.drain(..) {
             say(&format!("note: {notice}"));
+            self.live.note(notice);
         }
         if let Some(failure) = report.failure {
             let class = match failure.class {

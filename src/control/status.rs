@@ -37,17 +37,23 @@ pub(super) struct Status {
     /// Who waited for whom.
     pub(super) blocked: Vec<BlockedState>,
     pub(super) examples: Vec<String>,
+    /// What the user was told last.
+    pub(super) notices: Vec<String>,
 }
 
 /// A source, over all cores.
 #[derive(Clone, Default, Serialize, Deserialize, Debug)]
 pub(super) struct SourceState {
     pub(super) name: String,
+    /// As `explain` names it.
+    pub(super) connector: String,
     pub(super) records_in: u64,
     pub(super) bytes_in: u64,
     pub(super) rows_out: u64,
     pub(super) records_per_second: f64,
     pub(super) bytes_per_second: f64,
+    /// Since the last record, or since the start.
+    pub(super) silent_seconds: f64,
     /// Of the operators that this source alone feeds.
     pub(super) late_rows: u64,
     /// Records and rows, by reason.

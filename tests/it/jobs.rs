@@ -3,7 +3,8 @@
 //! Read: `files` · `sinks` · `bids` (random input and a model of windows) · `windows` · `cascade`
 //! (window over window, union) · `sockets` · `lines` (cut, long and bad lines) · `dialing` (the job
 //! connects) · `subscribers` (slow ones) · `times` (silent connections, wrong clocks) · `follow` ·
-//! `generated` (jobs that make their input) · `http` (status and metrics) ·
+//! `generated` (jobs that make their input) · `http` (status and metrics) · `why` (what is
+//! wrong with a running job) ·
 //! `signals` · `finished` (running again) · `faults` (exit codes) · `examples` (the jobs of `config/`
 //! and of the README).
 
@@ -23,6 +24,7 @@ mod sinks;
 mod sockets;
 mod subscribers;
 mod times;
+mod why;
 mod windows;
 
 use crate::support::{Directory, Outcome, Report};

@@ -92,6 +92,17 @@ impl Directory {
     }
 }
 
+impl Directory {
+    /// Starts the program here after a command of the shell, such as `ulimit -n 64`.
+    pub(crate) fn start_limited(&self, limit: &str, arguments: &[&str]) -> Running {
+        let mut command = Command::new("sh");
+        let run = format!("{limit} && exec \"$0\" \"$@\"");
+        command.args(["-c", &run, env!("CARGO_BIN_EXE_pelton")]).args(arguments);
+        command.current_dir(self.0.path());
+        Running::start(command)
+    }
+}
+
 impl Running {
     pub(crate) fn start(mut command: Command) -> Running {
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());

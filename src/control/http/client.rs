@@ -42,7 +42,7 @@ pub(in crate::control) fn find_job(listen: Listen, directory: &Path) -> Result<S
         Listen::From(address) => (address, HTTP_PORTS_TRIED),
     };
     let ports = (first.port()..=u16::MAX).take(usize::from(tried));
-    let last = ports.clone().last().unwrap_or(first.port());
+    let last = first.port().saturating_add(tried - 1);
     for port in ports {
         let Ok(body) = get(SocketAddr::new(reachable(first).ip(), port), "/status") else {
             continue;

@@ -12,6 +12,7 @@ const SECOND_NS: u64 = 1_000_000_000;
 fn live(cores: usize) -> Live {
     let names = Names {
         sources: vec!["bid".into()],
+        connectors: vec!["tcp".into()],
         sinks: vec!["out".into()],
         stages: vec!["source bid".into()],
         exchanges: 0,
@@ -116,7 +117,7 @@ fn the_lowest_core_holds_the_watermark_back() {
 #[test]
 fn health_and_readiness_are_told_by_reports() {
     let mut live = live(2);
-    let code = |live: &Live, page, stopping| live.answer(page, stopping).code;
+    let code = |asked: &Live, page, stopping| asked.answer(page, stopping).code;
     live.take(CoreReport { at_ns: SystemClock.monotonic_ns(), ..report(0, 1, 0) });
     assert_eq!(code(&live, Page::Ready, false), 503);
     live.take(CoreReport { at_ns: SystemClock.monotonic_ns(), ..report(1, 1, 0) });

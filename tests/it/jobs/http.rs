@@ -111,10 +111,10 @@ fn counters_only_rise() {
     until("counters that rise", || {
         let metrics = Metrics::parse(&page(&mut running, "/metrics", 200)).expect("the format");
         let now = names.map(|name| metrics.sum(name, &[]));
-        for ((name, before), now) in names.iter().zip(before).zip(now) {
-            assert!(before <= now, "{name}: {before} {now}");
+        for ((name, was), is) in names.iter().zip(before).zip(now) {
+            assert!(was <= is, "{name}: {was} {is}");
         }
-        rises += usize::from(before.iter().zip(now).all(|(before, now)| *before < now));
+        rises += usize::from(before.iter().zip(now).all(|(was, is)| *was < is));
         before = now;
         (rises == 3).then_some(())
     });

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// The samples of a page, by name and labels as written.
 #[derive(Debug)]
-pub(crate) struct Metrics(BTreeMap<(String, Vec<(String, String)>), f64>);
+pub(crate) struct Metrics(Samples);
 
 /// Units that have a base unit, which is used instead.
 const WRONG_UNITS: [&str; 8] = ["ms", "us", "ns", "milliseconds", "minutes", "kb", "mb", "percent"];
@@ -88,7 +88,9 @@ fn check_name(name: &str, kind: &str) -> Result<(), &'static str> {
     Ok(())
 }
 
-type Sample = (String, Vec<(String, String)>, f64);
+type Labels = Vec<(String, String)>;
+type Samples = BTreeMap<(String, Labels), f64>;
+type Sample = (String, Labels, f64);
 
 /// `name{label="value",…} number`.
 fn parse_sample(line: &str) -> Result<Sample, &'static str> {
@@ -127,7 +129,7 @@ fn unquote(text: &str) -> Result<(String, &str), &'static str> {
             '"' => return Ok((value, &text[at + 1..])),
             '\\' => match chars.next() {
                 Some((_, 'n')) => value.push('\n'),
-                Some((_, c @ ('\\' | '"'))) => value.push(c),
+                Some((_, plain @ ('\\' | '"'))) => value.push(plain),
                 _ => return Err("no escape"),
             },
             c => value.push(c),
@@ -137,25 +139,22 @@ fn unquote(text: &str) -> Result<(String, &str), &'static str> {
 }
 
 /// Buckets rise to `+Inf`, which is the count.
-fn check_histograms(
-    samples: &BTreeMap<(String, Vec<(String, String)>), f64>,
-) -> Result<(), String> {
-    let mut series: BTreeMap<(&str, Vec<&(String, String)>), Vec<(f64, f64)>> = BTreeMap::new();
+fn check_histograms(samples: &Samples) -> Result<(), String> {
+    let mut series: BTreeMap<(&str, Labels), Vec<(f64, f64)>> = BTreeMap::new();
     for ((name, labels), value) in samples {
         let Some(name) = name.strip_suffix("_bucket") else { continue };
         let bound = labels.iter().find(|(label, _)| label == "le");
         let (_, bound) = bound.ok_or_else(|| format!("{name}: a bucket without a bound"))?;
         let bound = if bound == "+Inf" { Ok(f64::INFINITY) } else { bound.parse() };
         let bound = bound.map_err(|_| format!("{name}: no bound"))?;
-        let others = labels.iter().filter(|(label, _)| label != "le").collect();
+        let others = labels.iter().filter(|(label, _)| label != "le").cloned().collect();
         series.entry((name, others)).or_default().push((bound, *value));
     }
     for ((name, labels), mut buckets) in series {
         buckets.sort_by(|one, other| one.0.total_cmp(&other.0));
         if !buckets.is_sorted_by(|one, other| one.1 <= other.1) {
-            return Err(format!("{name}{labels:?}: buckets that do not rise"));
+            return Err(format!("{name} {labels:?}: buckets that do not rise"));
         }
-        let labels: Vec<(String, String)> = labels.into_iter().cloned().collect();
         let count = samples.get(&(format!("{name}_count"), labels));
         if buckets.last().map(|(bound, value)| (*bound, Some(value)))
             != Some((f64::INFINITY, count))
