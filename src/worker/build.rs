@@ -12,8 +12,7 @@ use super::{
 };
 use crate::dataflow::{
     ChainOptions, EdgeIndex, Graph, LaneSpec, OutletSpec, Routing, SinkIndex, StageInput, Stages,
-    TreeSpec,
-    build_chain,
+    TreeSpec, build_chain,
 };
 use crate::exchange::{EdgePorts, Inbox, LaneReceiver, Outbox, Partitioner};
 use crate::limits::SOURCE_MESSAGES_MAX;

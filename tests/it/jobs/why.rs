@@ -160,8 +160,8 @@ fn a_subscriber_does_not_read() {
                 slow_subscriber = \"backpressure\"\n";
     let sql = "INSERT INTO out SELECT k FROM bid";
     let mut staged = Staged::new("format = \"csv\"\n", sink, sql);
-    let (source, sink) = staged.running.addresses();
-    let subscriber = connect(sink);
+    let (source, subscribers) = staged.running.addresses();
+    let subscriber = connect(subscribers);
     let mut producer = connect(source);
     let peer = subscriber.local_addr().expect("it is connected").to_string();
     let line = format!("{},2020-01-01 00:00:01\n", "x".repeat(1000));
