@@ -59,8 +59,10 @@ fn unknown_keys() {
     check_top("[source.x]\n", &["1:2: source: unknown key; did you mean \"sources\"?"]);
     check_top(
         "[zzz]",
-        &["1:2: zzz: unknown key; known: \"name\", \"time_zone\", \"reactor\", \"durability\", \
-           \"sources\", \"sinks\", \"query\" or \"limits\""],
+        &[
+            "1:2: zzz: unknown key; known: \"name\", \"time_zone\", \"reactor\", \"durability\", \"http\", \
+           \"sources\", \"sinks\", \"query\" or \"limits\"",
+        ],
     );
     check_source("fromat = 1", "6:1: sources.bid.fromat: unknown key; did you mean \"format\"?");
     check_source(
