@@ -14,7 +14,7 @@ use crate::dataflow::{
 use crate::operator::{TimeDomain, WindowAggregateSpec, WindowKind};
 use crate::reactor::TcpEndpoint;
 use crate::source::{Pacing, Rowtime};
-use crate::stdx::format_duration;
+use crate::stdx::{format_byte_size, format_duration};
 
 /// Version of the document's form.
 const EXPLAIN_SCHEMA: u32 = 1;
@@ -326,7 +326,9 @@ fn source_words(source: &PreparedSource) -> SourceWords {
     };
     let watermark = source.planned.watermark.as_ref().map(|spec| WatermarkWords {
         column: match &spec.rowtime {
-            Rowtime::Column(column) => source.planned.schema.field(*column).name().clone(),
+            Rowtime::Column(column) => {
+                source.planned.schema.field(source.planned.projection[*column]).name().clone()
+            }
             Rowtime::Computed { name, .. } => name.clone(),
         },
         delay_ms: spec.delay_ms,
@@ -351,9 +353,10 @@ fn sink_words(sink: &PreparedSink, core_count: u16) -> SinkWords {
         SinkConnector::Tcp(_) | SinkConnector::Print => "none: written in the turn that made them",
         SinkConnector::Blackhole => "none",
         SinkConnector::File(file) => {
-            let (bytes, age) = (file.part_bytes_max, format_duration(file.part_age_max));
+            let bytes = format_byte_size(file.part_bytes_max);
+            let age = format_duration(file.part_age_max);
             return SinkWords {
-                latency_floor: format!("a part appears at {bytes} bytes or after {age}"),
+                latency_floor: format!("a part appears at {bytes} or after {age}"),
                 ..sink_base(sink, parallelism)
             };
         }

@@ -259,7 +259,7 @@ fn explain_has_three_forms() {
     let directory = Directory::with_job(&job(
         &format!(
             "[sources.bid]\nconnector = \"tcp\"\nlisten = \"127.0.0.1:0\"\nformat = \"csv\"\n\
-             schema = \"k STRING, ts TIMESTAMP(3), WATERMARK FOR ts AS ts - INTERVAL '4' SECOND\"\n{}",
+             schema = \"k STRING, unread BIGINT, ts TIMESTAMP(3), WATERMARK FOR ts AS ts - INTERVAL '4' SECOND\"\n{}",
             json_sink("out")
         ),
         COUNT,
@@ -277,7 +277,7 @@ fn explain_has_three_forms() {
         ". state: one entry per k and window; bounded by",
         ". lateness: a row is late when",
         ". waits: a window of 1s every 1s fires when the watermark of all splits passes its end",
-        ". latency floor: a part appears at 134217728 bytes or after 30s",
+        ". latency floor: a part appears at 128MiB or after 30s",
     ] {
         assert!(tree.contains(part), "{part:?} is missing:\n{tree}");
     }
