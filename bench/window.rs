@@ -96,7 +96,7 @@ fn spec(kind: WindowKind) -> WindowAggregateSpec {
     let aggregates =
         vec![call(AggregateFunction::Count, None), call(AggregateFunction::Max, Some(PRICE))];
     let time = TimeDomain::Event { column: TIME };
-    let window = WindowSpec { kind, offset_ms: 0, time };
+    let window = WindowSpec { kind, offset_ms: 0, time, clock: None };
     WindowAggregateSpec { window, keys: vec![KEY], aggregates }
 }
 

@@ -122,6 +122,10 @@ pub const SQL_EXPRESSION_DEPTH_MAX: usize = 256;
 /// like compute an operand twice, and twice again inside of each other. As many as there are tokens.
 pub const SQL_EXPRESSION_NODES_MAX: usize = SQL_TOKENS_MAX;
 
+/// Windows one row may be in where each is a row of its own: a batch of `BATCH_ROWS_MAX` rows then has
+/// 64 MiB of bounds.
+pub const WINDOWS_PER_ROW_MAX: i64 = 1_024;
+
 /// Operators of one job before they are optimised; a view counts wherever it is read.
 pub const SQL_OPERATORS_MAX: usize = 10_000;
 

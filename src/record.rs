@@ -1,7 +1,7 @@
 //! What is moved: rows in columns, the marks that travel between them, and where a key belongs.
 //!
-//! Read: `time` (event time) · `batch` (rows of one split, with what travels beside each row) ·
-//! `gather` (their rows at given indices) ·
+//! Read: `time` (event time) · `wall_clock` (what a zone's clocks show) · `batch` (rows of one split,
+//! with what travels beside each row) · `gather` (their rows at given indices) ·
 //! `element` (batch, watermark, barrier, end) · `key` (canonical bytes and hash of key columns) ·
 //! `key_group` (hash to key group to core) · `frame` (a batch as bytes, read
 //! where it lies) · `expression` (a function of a batch's rows, which the planner supplies).
@@ -14,6 +14,7 @@ mod gather;
 mod key;
 mod key_group;
 mod time;
+mod wall_clock;
 
 pub use batch::{Batch, Provenance, RowTags};
 pub use element::{Element, Epoch, Watermark};
@@ -25,3 +26,4 @@ pub use frame::{
 pub use key::{CorruptKey, EncodedKeys, KeyEncoder, KeyHasher, UnsupportedKeyType};
 pub use key_group::KeyGroup;
 pub use time::Timestamp;
+pub use wall_clock::WallClock;

@@ -7,7 +7,7 @@
 //! Read: `error` (mistakes and places) · `dialect`, `tokens`, `statement`, `ddl`, `type_syntax` (text to syntax) · `walk`,
 //! `refuse`, `reserved`, `aliases`, `rewrite`, `literals`, `interval` (what is supported, in forms DataFusion reads) ·
 //! `types`, `catalog` · `planner`, `relations`, `fields`, `words` (DataFusion's planner, set up as Flink's) · `bind`,
-//! `operators`, `integers`, `floats`, `texts`, `moments`, `similar`, `cast`, `functions` (expressions with Flink's types) · `streaming`, `relation`, `aggregate`, `optimize`, `lower` (plans to the
+//! `operators`, `integers`, `floats`, `texts`, `moments`, `similar`, `cast`, `functions` (expressions with Flink's types) · `streaming`, `relation`, `windows`, `aggregate`, `optimize`, `lower` (plans to the
 //! graph) · `job`, `sinks`, `settings` (statements in order) · `eval` (at run time).
 //!
 #![doc = include_str!("sql/FUNCTIONS.md")]
@@ -52,6 +52,7 @@ mod type_syntax;
 mod types;
 mod variance;
 mod walk;
+mod windows;
 mod words;
 
 pub use error::SqlError;

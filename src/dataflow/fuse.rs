@@ -308,6 +308,7 @@ mod tests {
                         kind: WindowKind::Tumble { size_ms: 1 },
                         offset_ms: 0,
                         time: TimeDomain::Processing,
+                        clock: None,
                     },
                     keys: vec![],
                     aggregates: vec![],

@@ -2,7 +2,7 @@
 
 use arrow::datatypes::DataType;
 
-use crate::record::ExpressionRef;
+use crate::record::{ExpressionRef, WallClock};
 
 /// `JOIN UNNEST(array)`: output columns are the kept ones of the input, then those of the element:
 /// the fields of a ROW, key and value of a MAP's entry, else one.
@@ -40,6 +40,9 @@ pub struct WindowSpec {
     pub offset_ms: i64,
     /// Whose time.
     pub time: TimeDomain,
+    /// What windows are aligned to, and what their bounds are readings of; `None` for UTC. A time
+    /// column without a zone holds readings already.
+    pub clock: Option<WallClock>,
 }
 
 /// Shape of a window, milliseconds.

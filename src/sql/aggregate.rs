@@ -8,18 +8,25 @@ use datafusion_expr::expr::AggregateFunction as PlannedAggregate;
 use datafusion_expr::logical_plan::Aggregate;
 
 use super::bind::location_of;
+use super::cast::cast;
 use super::error::{Checked, Fault};
 use super::eval::{Typed, sql_text};
 use super::functions::{NamedAggregate, aggregate_of, aggregate_type, named_type};
-use super::relation::{Origin, PendingWindow, Relation, RelationColumn, TimeAttribute};
+use super::relation::{
+    Origin, PendingWindow, Relation, RelationColumn, TimeAttribute, WindowColumn,
+};
 use super::relations::WINDOW_COLUMNS;
-use super::streaming::{StreamBuilder, StreamKind, plain_column};
+use super::streaming::{StreamBuilder, StreamKind, fields_of, plain_column};
 use super::types::{SqlType, type_name};
 use super::variance::{Sums, Variance, summed};
+use super::windows::later;
 use crate::operator::{
     AggregateCall, AggregateFunction, TimeDomain, WindowAggregateSpec, WindowSpec,
 };
 use crate::record::KeyEncoder;
+
+/// Why something is refused until results may be updated.
+pub(super) const UPDATED: &str = "is not supported: its result would have to be updated";
 
 /// Columns computed before the aggregate, each once.
 struct Prepared {
@@ -43,15 +50,17 @@ pub(super) fn convert_aggregate(
     aggregate: &Aggregate,
     path: &str,
 ) -> Checked<Relation> {
-    let input = builder.convert(&aggregate.input, &format!("{path}/aggregate"))?;
+    let before = format!("{path}/aggregate");
+    let input = builder.convert(&aggregate.input, &before)?;
     let names = aggregate.input.schema();
+    let read = aggregate.group_expr.iter().chain(&aggregate.aggr_expr);
+    let input = builder.assigned_for(input, names, read, &before)?;
+    let input = builder.attached(input, &aggregate.group_expr, names, &before);
     let location = aggregate.group_expr.iter().chain(&aggregate.aggr_expr).find_map(location_of);
-    let window = input.window.clone().ok_or_else(|| Fault {
-        location,
-        message: "an aggregate without a window is not supported: its result would have to be \
-                  updated; group by a window of FROM TABLE(TUMBLE(TABLE t, DESCRIPTOR(ts), …))"
-            .into(),
-    })?;
+    let window = input
+        .window
+        .clone()
+        .ok_or_else(|| Fault { location, message: format!("an aggregate without a window {UPDATED}; group by a window of FROM TABLE(TUMBLE(TABLE t, DESCRIPTOR(ts), …))") })?;
     let grouping = Grouping::of(aggregate, &input, names, &window)?;
     let mut prepared = Prepared { outputs: Vec::new() };
     let time = match window.spec.time {
@@ -149,10 +158,15 @@ impl<'a> Grouping<'a> {
         let mut parts = Vec::new();
         let mut present = [false; 3];
         for expr in &aggregate.group_expr {
-            let origin = plain_column(expr, names).map(|index| &input.columns[index].origin);
-            if let Some(Origin::Window(part)) = origin {
-                present[*part] = true;
-                parts.push(Part::Window(*part));
+            let column = plain_column(expr, names).map(|index| &input.columns[index]);
+            let part = column.and_then(|column| match (&column.origin, column.window) {
+                (Origin::Window(part), _) => Some(*part),
+                (_, Some(own)) if own.shape == window.shape => Some(own.part),
+                _ => None,
+            });
+            if let Some(part) = part {
+                present[part] = true;
+                parts.push(Part::Window(part));
             } else {
                 parts.push(Part::Key(keys.len()));
                 keys.push(expr);
@@ -306,26 +320,31 @@ fn finish(
     let schema = Schema::new(fields);
     let mut columns = Vec::new();
     for part in &grouping.parts {
-        let (index, time) = match *part {
-            Part::Key(key) => (key, TimeAttribute::Plain),
-            Part::Window(2) => (first_window + 2, rowtime),
-            Part::Window(part) => (first_window + part, TimeAttribute::Plain),
+        let (index, time, window) = match *part {
+            Part::Key(key) => (key, TimeAttribute::Plain, None),
+            Part::Window(part) => {
+                let time = if part == 2 { rowtime } else { TimeAttribute::Plain };
+                let column = WindowColumn { part, shape: window.shape };
+                let is_event = rowtime == TimeAttribute::Rowtime;
+                (first_window + part, time, is_event.then_some(column))
+            }
         };
         let data_type = schema.field(index).data_type().clone();
-        columns.push(RelationColumn { data_type, origin: Origin::Field(index), time });
+        columns.push(RelationColumn { data_type, origin: Origin::Field(index), time, window });
     }
     for index in grouping.keys.len()..grouping.keys.len() + aggregates {
         let data_type = schema.field(index).data_type().clone();
         let time = TimeAttribute::Plain;
-        columns.push(RelationColumn { data_type, origin: Origin::Field(index), time });
+        columns.push(RelationColumn {
+            data_type,
+            origin: Origin::Field(index),
+            time,
+            window: None,
+        });
     }
     let kind = StreamKind::Window(spec);
     let node = builder.push(path, kind, vec![arguments], schema);
-    let relation = Relation { node, columns, window: None };
-    match &window.time_type {
-        DataType::Timestamp(_, Some(_)) => with_local_time(builder, path, relation),
-        _ => relation,
-    }
+    with_bounds(builder, path, Relation { node, columns, window: None }, window)
 }
 
 /// The relation with one column per aggregate of the query, in the place of the calls it is made of.
@@ -346,13 +365,13 @@ fn with_variances(
     };
     let groups = relation.columns.len() - calls;
     let mut outputs: Vec<(String, Typed)> = relation.columns[..groups].iter().map(column).collect();
-    let mut times: Vec<TimeAttribute> =
-        relation.columns[..groups].iter().map(|group| group.time).collect();
+    let mut times: Vec<(TimeAttribute, Option<WindowColumn>)> =
+        relation.columns[..groups].iter().map(|group| (group.time, group.window)).collect();
     let mut next = groups;
     for result in results {
         let own = &relation.columns[next..next + result.calls()];
         next += own.len();
-        times.push(TimeAttribute::Plain);
+        times.push((TimeAttribute::Plain, None));
         outputs.push(match result {
             AggregateResult::Call => column(&own[0]),
             AggregateResult::Variance { variance, name, result_type } => {
@@ -362,38 +381,42 @@ fn with_variances(
             }
         });
     }
-    let columns = outputs.iter().zip(times).enumerate().map(|(index, ((_, typed), time))| {
-        RelationColumn { data_type: typed.data_type.clone(), origin: Origin::Field(index), time }
-    });
+    let columns =
+        outputs.iter().zip(times).enumerate().map(|(index, ((_, typed), (time, window)))| {
+            let (data_type, origin) = (typed.data_type.clone(), Origin::Field(index));
+            RelationColumn { data_type, origin, time, window }
+        });
     let columns = columns.collect();
     let node = builder.project(&format!("{path}/variances"), relation.node, outputs);
     Ok(Relation { node, columns, window: None })
 }
 
-/// `window_time` of a window over TIMESTAMP_LTZ is a TIMESTAMP_LTZ.
-fn with_local_time(builder: &mut StreamBuilder, path: &str, relation: Relation) -> Relation {
-    let to = SqlType::plain(super::eval::clock_type());
-    let last = builder.nodes[relation.node].schema.fields().len() - 1;
-    let mut outputs = Vec::new();
-    for (index, field) in builder.nodes[relation.node].schema.fields().iter().enumerate() {
-        let typed = Typed::column(field.name(), index, field.data_type().clone());
-        let typed = if index == last {
-            super::cast::cast(typed, &to, false, &builder.options).expect("times convert")
-        } else {
-            typed
-        };
-        outputs.push((field.name().clone(), typed));
+/// The relation with the bounds a query sees: `window_time` of a window over TIMESTAMP_LTZ is one, and
+/// a HOP that came with its rows is as long as it was.
+fn with_bounds(
+    builder: &mut StreamBuilder,
+    path: &str,
+    relation: Relation,
+    window: &PendingWindow,
+) -> Relation {
+    let is_shorter = window.spec.kind != window.shape.kind;
+    if !window.shape.is_local && !is_shorter {
+        return relation;
     }
-    let node = builder.project(&format!("{path}/local"), relation.node, outputs);
-    let columns = relation
-        .columns
-        .into_iter()
-        .map(|column| match column.origin {
-            Origin::Field(index) if index == last => {
-                RelationColumn { data_type: to.data_type.clone(), ..column }
-            }
-            _ => column,
-        })
-        .collect();
-    Relation { node, columns, window: None }
+    let mut outputs = fields_of(&builder.nodes[relation.node].schema);
+    let first = outputs.len() - WINDOW_COLUMNS.len();
+    let end = outputs[first + 1].1.clone();
+    outputs[first].1 = later(end, -window.shape.size_ms());
+    let [.., time_type] = window.shape.column_types();
+    let last = outputs[first + 2].1.clone();
+    outputs[first + 2].1 = cast(last, &SqlType::plain(time_type.clone()), false, &builder.options)
+        .expect("times convert");
+    let node = builder.project(&format!("{path}/bounds"), relation.node, outputs);
+    let columns = relation.columns.into_iter().map(|column| match column.origin {
+        Origin::Field(index) if index == first + 2 => {
+            RelationColumn { data_type: time_type.clone(), ..column }
+        }
+        _ => column,
+    });
+    Relation { node, columns: columns.collect(), window: None }
 }

@@ -205,12 +205,8 @@ fn check_body(body: &SetExpr) -> Checked<()> {
 
 fn check_select(select: &Select) -> Checked<()> {
     let span = select.span();
-    match &select.distinct {
-        Some(Distinct::Distinct | Distinct::On(_)) => {
-            let message = "SELECT DISTINCT is not supported: its result would have to be updated";
-            refuse(span, message)?;
-        }
-        Some(Distinct::All) | None => {}
+    if let Some(Distinct::On(_)) = &select.distinct {
+        refuse(span, "DISTINCT ON is not supported")?;
     }
     let foreign = !select.optimizer_hints.is_empty()
         || select.select_modifiers.is_some()

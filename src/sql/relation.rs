@@ -1,12 +1,12 @@
 //! A relation: a node's rows, with the columns a query sees and what is known of their time.
 
-use arrow::datatypes::{DataType, Schema};
+use arrow::datatypes::{DataType, Schema, TimeUnit};
 use datafusion_physical_expr::expressions::Column as PhysicalColumn;
 use std::sync::Arc;
 
-use super::error::{Checked, Fault};
 use super::eval::{Clock, Typed, clock_type};
-use crate::operator::WindowSpec;
+use crate::operator::{WindowKind, WindowSpec};
+use crate::record::WallClock;
 
 /// The time attribute a column is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -36,6 +36,59 @@ pub(super) struct RelationColumn {
     pub(super) data_type: DataType,
     pub(super) origin: Origin,
     pub(super) time: TimeAttribute,
+    /// The bound of a window that it is, if it is one.
+    pub(super) window: Option<WindowColumn>,
+}
+
+/// A bound of the window that a row is in.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct WindowColumn {
+    /// Index into `WINDOW_COLUMNS`.
+    pub(super) part: usize,
+    /// Of which windows.
+    pub(super) shape: WindowShape,
+}
+
+/// Windows, whoever is in them.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct WindowShape {
+    pub(super) kind: WindowKind,
+    pub(super) offset_ms: i64,
+    /// Over TIMESTAMP_LTZ or the clock.
+    pub(super) is_local: bool,
+    /// What they are aligned to, if not to UTC.
+    pub(super) clock: Option<WallClock>,
+}
+
+impl WindowShape {
+    /// Length of a window.
+    pub(super) fn size_ms(&self) -> i64 {
+        match self.kind {
+            WindowKind::Tumble { size_ms } | WindowKind::Hop { size_ms, .. } => size_ms,
+        }
+    }
+
+    /// Distance of windows.
+    pub(super) fn slide_ms(&self) -> i64 {
+        match self.kind {
+            WindowKind::Tumble { size_ms } => size_ms,
+            WindowKind::Hop { slide_ms, .. } => slide_ms,
+        }
+    }
+
+    /// Types of `WINDOW_COLUMNS`.
+    pub(super) fn column_types(&self) -> [DataType; 3] {
+        let plain = DataType::Timestamp(TimeUnit::Millisecond, None);
+        [plain.clone(), plain.clone(), if self.is_local { clock_type() } else { plain }]
+    }
+
+    /// Where windows begin, in words.
+    pub(super) fn place(&self) -> String {
+        match self.clock {
+            Some(clock) => format!("{} ms by {clock}", self.offset_ms),
+            None => format!("{} ms", self.offset_ms),
+        }
+    }
 }
 
 /// A node's rows, with the columns a query sees.
@@ -51,8 +104,8 @@ pub(super) struct Relation {
 #[derive(Clone, Debug)]
 pub(super) struct PendingWindow {
     pub(super) spec: WindowSpec,
-    /// Type of the time column.
-    pub(super) time_type: DataType,
+    /// What is said of them; a HOP whose rows know their windows is a TUMBLE to the operator.
+    pub(super) shape: WindowShape,
     /// For faults.
     pub(super) location: sqlparser::tokenizer::Location,
 }
@@ -71,17 +124,6 @@ pub(super) fn materialized(
         Origin::Clock => Ok(Typed::new(Arc::new(Clock), clock_type())),
         Origin::Window(_) => Err(format!(
             "`{name}` of a window function can be used only after GROUP BY window_start, window_end"
-        )),
-    }
-}
-
-/// A window function must be grouped by before anything else is done with its rows.
-pub(super) fn refuse_window(relation: &Relation) -> Checked<()> {
-    match &relation.window {
-        None => Ok(()),
-        Some(window) => Err(Fault::at(
-            window.location,
-            "a window function without GROUP BY window_start, window_end is not supported",
         )),
     }
 }

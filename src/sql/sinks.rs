@@ -15,7 +15,7 @@ use super::error::{Checked, Fault, did_you_mean};
 use super::eval::{Call, Kernel, Typed};
 use super::functions::BindOptions;
 use super::planner::Planner;
-use super::relation::{Relation, materialized, refuse_window};
+use super::relation::{Relation, materialized};
 use super::rewrite::UNNAMED_PREFIX;
 use super::statement::last_part;
 use super::streaming::{StreamBuilder, StreamKind};
@@ -66,7 +66,7 @@ impl Targets {
         let plan = Planner::new(builder.catalog).plan_query(insert.query)?;
         let path = format!("{}/{number}", name.value);
         let relation = builder.convert(&plan, &format!("{path}/query"))?;
-        refuse_window(&relation)?;
+        let relation = builder.assigned(relation, &format!("{path}/query"))?;
         // Also what an earlier INSERT wrote may be what this one reads.
         let targets = std::iter::once(&name.value).chain(self.by_name.keys());
         if let Some(both) = targets.into_iter().find(|&written| reads(builder, written)) {

@@ -7,7 +7,7 @@
 //! `window_start`, `window_end`, `window_time` of a window function exist once an aggregate has
 //! grouped by them. A time attribute survives a projection only as a plain column.
 
-use arrow::datatypes::{DataType, Field, Schema, TimeUnit};
+use arrow::datatypes::{DataType, Field, Schema};
 use datafusion_expr::logical_plan::{Filter, Join, Projection, TableScan, Union};
 use datafusion_expr::{Expr, JoinType, LogicalPlan};
 use std::collections::HashMap;
@@ -21,12 +21,12 @@ use super::error::{Checked, Fault};
 use super::eval::{Physical, Typed, clock_type};
 use super::functions::BindOptions;
 use super::relation::{
-    Origin, PendingWindow, Relation, RelationColumn, TimeAttribute, materialized, refuse_window,
+    Origin, PendingWindow, Relation, RelationColumn, TimeAttribute, materialized,
 };
 use super::relations::{UnnestTable, WindowTable, element_columns};
 use super::types::{SqlType, common_type, type_name};
 use crate::limits::SQL_OPERATORS_MAX;
-use crate::operator::{TimeDomain, WindowAggregateSpec, WindowSpec};
+use crate::operator::{TimeDomain, WindowAggregateSpec};
 
 /// A node of the streaming plan.
 #[derive(Clone, Debug)]
@@ -146,6 +146,7 @@ impl<'a> StreamBuilder<'a> {
             LogicalPlan::Projection(projection) => self.projection(projection, path),
             LogicalPlan::Filter(filter) => self.filter(filter, path),
             LogicalPlan::Aggregate(aggregate) => convert_aggregate(self, aggregate, path),
+            LogicalPlan::Distinct(distinct) => self.distinct(distinct, path),
             LogicalPlan::Union(union) => self.union(union, path),
             LogicalPlan::Join(join) => self.unnest_join(join, path),
             LogicalPlan::Extension(extension) => {
@@ -197,7 +198,8 @@ impl<'a> StreamBuilder<'a> {
                     (Origin::Field(index), time)
                 }
             };
-            columns.push(RelationColumn { data_type: column.data_type.clone(), origin, time });
+            let data_type = column.data_type.clone();
+            columns.push(RelationColumn { data_type, origin, time, window: None });
         }
         let node = match computed.is_empty() {
             true => source,
@@ -213,6 +215,7 @@ impl<'a> StreamBuilder<'a> {
     fn projection(&mut self, projection: &Projection, path: &str) -> Checked<Relation> {
         let input = self.convert(&projection.input, &format!("{path}/project"))?;
         let names = projection.input.schema();
+        let input = self.assigned_for(input, names, projection.expr.iter(), path)?;
         let mut outputs: Vec<(String, Typed)> = Vec::new();
         let mut columns = Vec::new();
         for (expr, field) in projection.expr.iter().zip(projection.schema.fields()) {
@@ -223,14 +226,17 @@ impl<'a> StreamBuilder<'a> {
                     data_type: clock_type(),
                     origin: Origin::Clock,
                     time: TimeAttribute::Proctime,
+                    window: None,
                 }),
                 kept => {
                     let typed = self.with_binder(&input, names, |binder| binder.bind(expr))?;
-                    let time = kept.map_or(TimeAttribute::Plain, |column| column.time);
+                    let (time, window) = kept.map_or((TimeAttribute::Plain, None), |column| {
+                        (column.time, column.window)
+                    });
                     let data_type = typed.data_type.clone();
                     let origin = Origin::Field(outputs.len());
                     outputs.push((field.name().clone(), typed));
-                    columns.push(RelationColumn { data_type, origin, time });
+                    columns.push(RelationColumn { data_type, origin, time, window });
                 }
             }
         }
@@ -250,6 +256,8 @@ impl<'a> StreamBuilder<'a> {
 
     fn filter(&mut self, filter: &Filter, path: &str) -> Checked<Relation> {
         let input = self.convert(&filter.input, &format!("{path}/filter"))?;
+        let read = std::iter::once(&filter.predicate);
+        let input = self.assigned_for(input, filter.input.schema(), read, path)?;
         let condition = self.with_binder(&input, filter.input.schema(), |binder| {
             binder.bind_condition(&filter.predicate, "WHERE")
         })?;
@@ -261,9 +269,9 @@ impl<'a> StreamBuilder<'a> {
     fn union(&mut self, union: &Union, path: &str) -> Checked<Relation> {
         let mut branches = Vec::new();
         for (index, input) in union.inputs.iter().enumerate() {
-            let relation = self.convert(input, &format!("{path}/union{index}"))?;
-            refuse_window(&relation)?;
-            branches.push(relation);
+            let path = format!("{path}/union{index}");
+            let relation = self.convert(input, &path)?;
+            branches.push(self.assigned(relation, &path)?);
         }
         let names: Vec<String> =
             union.schema.fields().iter().map(|field| field.name().clone()).collect();
@@ -308,6 +316,8 @@ impl<'a> StreamBuilder<'a> {
         let unnest = find_unnest(&join.right)
             .ok_or_else(|| Fault::anywhere("a join of tables is not supported"))?;
         let input = self.convert(&join.left, &format!("{path}/unnest"))?;
+        let read = std::iter::once(&unnest.array);
+        let input = self.assigned_for(input, join.left.schema(), read, path)?;
         let array =
             self.with_binder(&input, join.left.schema(), |binder| binder.bind(&unnest.array))?;
         let names = join.right.schema().fields();
@@ -330,6 +340,7 @@ impl<'a> StreamBuilder<'a> {
                 data_type: data_type.clone(),
                 origin: Origin::Field(fields.len()),
                 time: TimeAttribute::Plain,
+                window: None,
             });
             fields.push(Field::new(name.name(), data_type.clone(), true));
         }
@@ -343,49 +354,10 @@ impl<'a> StreamBuilder<'a> {
         let node = self.push(path, kind, vec![input.node], Schema::new(fields));
         Ok(Relation { node, columns, window: input.window })
     }
-
-    fn window_table(&mut self, window: &WindowTable, path: &str) -> Checked<Relation> {
-        let mut relation = self.convert(&window.input, &format!("{path}/table"))?;
-        refuse_window(&relation)?;
-        let column = relation.columns[window.time_column].clone();
-        let time = match (column.time, &column.origin) {
-            (TimeAttribute::Rowtime, Origin::Field(index)) => TimeDomain::Event { column: *index },
-            (TimeAttribute::Proctime, _) => TimeDomain::Processing,
-            _ => {
-                let name = window.input.schema().field(window.time_column).name().clone();
-                let message = format!(
-                    "`{name}` is not a time attribute; declare WATERMARK FOR it, keep it as a plain \
-                     column, or use PROCTIME()"
-                );
-                return Err(Fault::at(window.location(), message));
-            }
-        };
-        let local = matches!(column.data_type, DataType::Timestamp(_, Some(_)));
-        if local && self.options.time_zone != chrono_tz::UTC {
-            let message = "windows over TIMESTAMP_LTZ or PROCTIME() need the session zone UTC";
-            return Err(Fault::at(window.location(), message));
-        }
-        let plain = DataType::Timestamp(TimeUnit::Millisecond, None);
-        let window_time = if local { clock_type() } else { plain.clone() };
-        for (index, data_type) in [plain.clone(), plain, window_time].into_iter().enumerate() {
-            let attribute = if index == 2 { column.time } else { TimeAttribute::Plain };
-            relation.columns.push(RelationColumn {
-                data_type,
-                origin: Origin::Window(index),
-                time: attribute,
-            });
-        }
-        relation.window = Some(PendingWindow {
-            spec: WindowSpec { kind: window.kind(), offset_ms: window.offset_ms, time },
-            time_type: column.data_type,
-            location: window.location(),
-        });
-        Ok(relation)
-    }
 }
 
 /// Columns of rows as expressions.
-fn fields_of(schema: &Schema) -> Vec<(String, Typed)> {
+pub(super) fn fields_of(schema: &Schema) -> Vec<(String, Typed)> {
     schema
         .fields()
         .iter()
@@ -436,7 +408,7 @@ fn union_column(branches: &[Relation], index: usize, name: &str) -> Checked<Rela
         (false, true) => (Origin::Field(index), TimeAttribute::Rowtime),
         (false, false) => (Origin::Field(index), TimeAttribute::Plain),
     };
-    Ok(RelationColumn { data_type, origin, time })
+    Ok(RelationColumn { data_type, origin, time, window: None })
 }
 
 fn find_unnest(plan: &LogicalPlan) -> Option<&UnnestTable> {

@@ -9,6 +9,7 @@ mod nested;
 mod refusals;
 mod refused_queries;
 mod refused_tables;
+mod windows;
 
 use arrow::array::RecordBatch;
 

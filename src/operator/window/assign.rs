@@ -11,6 +11,7 @@ use arrow::datatypes::{
 use std::borrow::Cow;
 
 use super::slices::{Pane, Slices};
+use crate::record::WallClock;
 
 /// The panes of a batch's rows.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -66,8 +67,18 @@ impl RowWatermarks<'_> {
 }
 
 /// Assigns every row of a time column to its pane.
-pub(super) fn assign(slices: Slices, column: &ArrayRef, watermarks: RowWatermarks) -> Assignment {
-    let times = millis_of(column);
+pub(super) fn assign(
+    slices: Slices,
+    clock: Option<WallClock>,
+    column: &ArrayRef,
+    watermarks: RowWatermarks,
+) -> Assignment {
+    let times = match (clock, column.data_type()) {
+        (Some(clock), DataType::Timestamp(_, Some(_))) => {
+            Cow::Owned(clock.readings(&millis_of(column)))
+        }
+        _ => millis_of(column),
+    };
     if column.null_count() == 0
         && let Some(pane) = common_pane(slices, &times, watermarks)
     {
@@ -151,8 +162,8 @@ mod tests {
 
     fn hop() -> Slices {
         let kind = WindowKind::Hop { slide_ms: 10, size_ms: 30 };
-        Slices::new(&WindowSpec { kind, offset_ms: 0, time: TimeDomain::Event { column: 0 } })
-            .unwrap()
+        let time = TimeDomain::Event { column: 0 };
+        Slices::new(&WindowSpec { kind, offset_ms: 0, time, clock: None }).unwrap()
     }
 
     #[track_caller]
@@ -161,7 +172,7 @@ mod tests {
         let micros = times.iter().map(|time| time.map(|time| time.saturating_mul(1000) | 7));
         let micros: ArrayRef = Arc::new(micros.collect::<TimestampMicrosecondArray>());
         for column in [millis, micros] {
-            let assignment = assign(hop(), &column, RowWatermarks::Each(watermarks));
+            let assignment = assign(hop(), None, &column, RowWatermarks::Each(watermarks));
             let mut panes = match &assignment.panes {
                 RowPanes::Same(pane) => vec![*pane; times.len()],
                 RowPanes::Each(panes) => panes.clone(),
@@ -194,7 +205,7 @@ mod tests {
     fn impossible_times_are_left_out() {
         for time in [i64::MIN, i64::MIN + 5, 1 << 60, i64::MAX] {
             let column: ArrayRef = Arc::new(TimestampMillisecondArray::from(vec![time, 1]));
-            let assignment = assign(hop(), &column, RowWatermarks::Same(0));
+            let assignment = assign(hop(), None, &column, RowWatermarks::Same(0));
             assert_eq!(assignment.left_out, [(0, LeftOut::ImpossibleTime)]);
             assert_eq!(assignment.panes, RowPanes::Each(vec![Pane { end: 10, first: 10 }]));
         }

@@ -148,7 +148,8 @@ impl Stateful for WindowReceiver {
         if let crate::operator::TimeDomain::Event { .. } = self.plan.time
             && complete > i64::MIN
         {
-            self.watermark = Some(Watermark::At(Timestamp::from_millis(complete)));
+            let watermark = self.plan.over_at(complete);
+            self.watermark = Some(Watermark::At(Timestamp::from_millis(watermark)));
         }
         loaded
     }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::slices::Slices;
 use crate::operator::aggregate::AggregatePlan;
 use crate::operator::{TimeDomain, WindowAggregateSpec, WindowKind};
-use crate::record::KeyEncoder;
+use crate::record::{KeyEncoder, WallClock};
 use crate::state::StateSchema;
 
 /// Columns of a partial row before those of the aggregates.
@@ -21,6 +21,7 @@ pub(super) const COLUMNS_FIXED: usize = 4;
 pub struct WindowPlan {
     pub(super) slices: Slices,
     pub(super) time: TimeDomain,
+    pub(super) clock: Option<WallClock>,
     pub(super) keys: Vec<usize>,
     pub(super) encoder: KeyEncoder,
     pub(super) aggregates: AggregatePlan,
@@ -46,11 +47,22 @@ impl WindowPlan {
         Ok(Arc::new(WindowPlan {
             slices: Slices::new(&spec.window)?,
             time: spec.window.time,
+            clock: spec.window.clock,
             keys: spec.keys.clone(),
             encoder: KeyEncoder::new(&key_types).map_err(|error| error.to_string())?,
             partial_schema: partial_schema(&aggregates),
             aggregates,
         }))
+    }
+
+    /// What a watermark is by the clock of the windows.
+    pub(super) fn passed(&self, watermark: i64) -> i64 {
+        self.clock.map_or(watermark, |clock| clock.passed(watermark))
+    }
+
+    /// The first watermark at which a reading of that clock is over.
+    pub(super) fn over_at(&self, reading: i64) -> i64 {
+        self.clock.map_or(reading, |clock| clock.over_at(reading))
     }
 
     /// Columns of the rows from a [`super::WindowSender`] to a [`super::WindowReceiver`].
@@ -85,10 +97,13 @@ fn kept_schema(spec: &WindowAggregateSpec, input: &Schema, tables: &StateSchema)
         TimeDomain::Processing => "PROCTIME()",
     };
     let offset = spec.window.offset_ms;
+    let clock = spec.window.clock.map_or(String::new(), |clock| format!(" by {clock}"));
     schema.purpose = match spec.window.kind {
-        WindowKind::Tumble { size_ms } => format!("TUMBLE({time}, {size_ms} ms, {offset} ms)"),
+        WindowKind::Tumble { size_ms } => {
+            format!("TUMBLE({time}, {size_ms} ms, {offset} ms{clock})")
+        }
         WindowKind::Hop { slide_ms, size_ms } => {
-            format!("HOP({time}, {slide_ms} ms, {size_ms} ms, {offset} ms)")
+            format!("HOP({time}, {slide_ms} ms, {size_ms} ms, {offset} ms{clock})")
         }
     };
     schema

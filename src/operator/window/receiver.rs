@@ -36,8 +36,10 @@ pub struct WindowReceiver {
     pub(super) counters: OperatorCounters,
     pub(super) store: Store<Pane, PaneState>,
     pub(super) timers: Timers<Pane>,
-    /// Windows that end at or before this + 1 ms are complete.
+    /// Windows that end at or before this + 1 ms are complete, by the clock of the windows.
     pub(super) complete: i64,
+    /// The clock's last reading, for processing time.
+    now: i64,
     firing: Option<Firing>,
     /// To be forwarded when all it completes has been pushed.
     pub(super) watermark: Option<Watermark>,
@@ -73,6 +75,7 @@ impl WindowReceiver {
             store: Store::new(tracking),
             timers: Timers::default(),
             complete: i64::MIN,
+            now: i64::MIN,
             firing: None,
             watermark: None,
             base: BaseCursor::default(),
@@ -146,16 +149,11 @@ impl WindowReceiver {
                 Pane { end: int64(batch, COLUMN_END)[row], first: int64(batch, COLUMN_FIRST)[row] }
             }
             TimeDomain::Processing => {
-                let end = self.plan.slices.end_of(self.now());
+                assert!(self.now > i64::MIN, "the clock is read before the first batch of a turn");
+                let end = self.plan.slices.end_of(self.now);
                 Pane { end, first: end }
             }
         }
-    }
-
-    /// The clock's last reading, for processing time.
-    fn now(&self) -> i64 {
-        assert!(self.complete > i64::MIN, "the clock is read before the first batch of a turn");
-        self.complete + 1
     }
 
     /// Fires what is complete, as far as `out` and the budget of one call allow.
@@ -276,7 +274,7 @@ impl Operator for WindowReceiver {
         assert!(self.firing.is_none() && self.watermark.is_none());
         match (self.plan.time, watermark) {
             (TimeDomain::Event { .. }, Watermark::At(time)) => {
-                self.complete = self.complete.max(time.millis());
+                self.complete = self.complete.max(self.plan.passed(time.millis()));
                 self.watermark = Some(watermark);
                 self.fire(out)
             }
@@ -294,14 +292,21 @@ impl Operator for WindowReceiver {
             return Progress::Done;
         }
         // A clock that is set back stands still here.
-        self.complete = self.complete.max(now.millis().saturating_sub(1));
+        let (now, before) = (now.millis(), now.millis().saturating_sub(1));
+        let reading = self.plan.clock.map_or(now, |clock| clock.reading(now));
+        self.complete = self.complete.max(self.plan.passed(before));
+        // Readings that come twice belong to windows that are still open.
+        self.now = reading.max(self.complete + 1);
         self.fire(out)
     }
 
     fn wakes_at(&self) -> Option<Timestamp> {
         match self.plan.time {
             TimeDomain::Event { .. } => None,
-            TimeDomain::Processing => self.timers.first(),
+            TimeDomain::Processing => {
+                let end = self.timers.first()?;
+                Some(Timestamp::from_millis(self.plan.over_at(end.millis() - 1) + 1))
+            }
         }
     }
 

@@ -109,11 +109,17 @@ impl WindowSender {
             // The receiver assigns.
             return Some((batch, RowPanes::Same(Pane { end: 0, first: 0 })));
         };
-        let watermarks = match &batch.tags.watermarks {
-            Some(watermarks) => RowWatermarks::Each(watermarks),
-            None => RowWatermarks::Same(self.watermark),
+        let passed;
+        let watermarks = match (&batch.tags.watermarks, self.plan.clock) {
+            (Some(watermarks), None) => RowWatermarks::Each(watermarks),
+            (Some(watermarks), Some(clock)) => {
+                passed = clock.all_passed(watermarks);
+                RowWatermarks::Each(&passed)
+            }
+            (None, _) => RowWatermarks::Same(self.plan.passed(self.watermark)),
         };
-        let assignment = assign(self.plan.slices, batch.rows.column(column), watermarks);
+        let times = batch.rows.column(column);
+        let assignment = assign(self.plan.slices, self.plan.clock, times, watermarks);
         if assignment.left_out.is_empty() {
             return Some((batch, assignment.panes));
         }

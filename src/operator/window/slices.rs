@@ -95,7 +95,8 @@ mod tests {
 
     fn slices(slide_ms: i64, size_ms: i64, offset_ms: i64) -> Slices {
         let kind = WindowKind::Hop { slide_ms, size_ms };
-        Slices::new(&WindowSpec { kind, offset_ms, time: TimeDomain::Processing }).unwrap()
+        Slices::new(&WindowSpec { kind, offset_ms, time: TimeDomain::Processing, clock: None })
+            .unwrap()
     }
 
     #[test]
@@ -124,7 +125,7 @@ mod tests {
     fn impossible_windows_are_refused() {
         for (slide_ms, size_ms) in [(0, 5), (5, 0), (-5, 5), (5, 12), (10, 5), (1, i64::MAX)] {
             let kind = WindowKind::Hop { slide_ms, size_ms };
-            let spec = WindowSpec { kind, offset_ms: 0, time: TimeDomain::Processing };
+            let spec = WindowSpec { kind, offset_ms: 0, time: TimeDomain::Processing, clock: None };
             assert!(Slices::new(&spec).is_err(), "{slide_ms} {size_ms}");
         }
     }

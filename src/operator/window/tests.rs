@@ -89,7 +89,7 @@ fn spec(kind: WindowKind, offset_ms: i64, keys: &[usize], distinct: bool) -> Win
     }
     let time = TimeDomain::Event { column: TIME };
     WindowAggregateSpec {
-        window: WindowSpec { kind, offset_ms, time },
+        window: WindowSpec { kind, offset_ms, time, clock: None },
         keys: keys.to_vec(),
         aggregates,
     }

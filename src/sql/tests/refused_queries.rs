@@ -73,7 +73,7 @@ const CLAUSES: &[(&str, &str)] = &[
     ),
     (
         "SELECT DISTINCT auction FROM bid",
-        "1:17: SELECT DISTINCT is not supported: its result would have to be updated",
+        "1:33: SELECT DISTINCT of anything but a window is not supported: its result would have to be updated; select window_start and window_end as well",
     ),
     ("SELECT auction INTO x FROM bid", "1:17: a clause of this SELECT is not supported"),
     (
