@@ -6,6 +6,8 @@
 //! Exit codes: 0 done · 2 configuration, SQL or command line · 3 environment · 4 data integrity ·
 //! 5 input or output · 6 external system.
 
+mod bench;
+
 use clap::{Args, Parser, Subcommand};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -31,6 +33,9 @@ enum Command {
     Explain(ExplainArgs),
     /// Say why a running job has no output, or less than expected
     Why(JobArgs),
+    /// Measure this machine, a job, or the engine
+    #[command(subcommand)]
+    Bench(bench::BenchCommand),
     /// Print the version
     Version,
 }
@@ -108,13 +113,14 @@ fn dispatch(command: Command) -> Result<(), JobError> {
         Command::Explain(args) if args.live => print(&control::explain_live(&load(&args.job)?)?),
         Command::Explain(args) => print(&control::explain(&load(&args.job)?, args.format)?),
         Command::Why(args) => print(&control::why(&load(&args.job)?)?),
+        Command::Bench(command) => bench::run(command),
         Command::Version => print(concat!("pelton ", env!("CARGO_PKG_VERSION"), "\n")),
     }
 }
 
 fn run_job(args: RunArgs) -> Result<(), JobError> {
     if let Some(report) = &args.report {
-        check_report(report)?;
+        check_output("--report", report)?;
     }
     let mut job = load(&args.job)?;
     if let Some(cores) = args.cores {
@@ -135,20 +141,20 @@ fn load(path: &Path) -> Result<Job, JobError> {
         .map_err(|errors| JobError { class: ErrorClass::Configuration, lines: errors.lines() })
 }
 
-/// The report is written at the end, perhaps days from now: that it can be is looked at first.
-fn check_report(report: &Path) -> Result<(), JobError> {
-    let parent = match report.parent() {
+/// Results are written at the end, perhaps days from now: that they can be is looked at first.
+fn check_output(flag: &str, path: &Path) -> Result<(), JobError> {
+    let parent = match path.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         _ => Path::new("."),
     };
-    let problem = if report.is_dir() {
+    let problem = if path.is_dir() {
         "is a directory; name a file"
     } else if !parent.is_dir() {
         "is in a directory that does not exist; create it first"
     } else {
         return Ok(());
     };
-    let line = format!("--report {} {problem}", report.display());
+    let line = format!("{flag} {} {problem}", path.display());
     Err(JobError { class: ErrorClass::Configuration, lines: vec![line] })
 }
 

@@ -29,6 +29,7 @@ mod table;
 mod value;
 mod with_options;
 
+pub use crate::reactor::TcpEndpoint;
 pub use error::{ConfigError, ConfigErrors, Position};
 pub use job::{
     CoreChoice, DatagenSourceConfig, DurabilityConfig, DurabilityMode, FileSinkConfig,

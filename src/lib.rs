@@ -30,5 +30,6 @@ pub mod stdx; //     what std lacks
 
 // Around it.
 pub mod workload; // event generators
+pub mod loadgen; //  a client from outside that measures
 #[cfg(test)]
 mod sim; //          whole appliances on one thread, seeded

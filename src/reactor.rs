@@ -4,13 +4,14 @@
 //! Read: `clock` · `net` and `disk` (the seams: traits with a real and a simulated side) · `ring` ⚠
 //! (own ring; `ring/buffers` ⚠, what is received into) · `core_io` (both over the ring) · `mesh`
 //! (polled rings between cores) · `park` (sleep, wake) · `executor` (the loop around a [`Task`]) ·
-//! `topology` (which CPUs) · `threads` (those that are no core) · `usage` · `probe` (what this machine can do)
+//! `topology` (which CPUs) · `threads` (those that are no core) · `child` (programs beside this one) · `usage` · `probe` (what this machine can do)
 //! · `sys` ⚠ (every libc call) · `testing` (seams in memory, for unit tests of every module).
 //!
 //! To run: [`probe()`], [`resolve_cores`], [`Cores::prepare`], make the channels between cores with
 //! [`channel`] and [`Cores::wakers`], [`Cores::start`] with a factory of each core's [`Task`],
 //! [`RunningCores::join`].
 
+mod child;
 mod clock;
 mod core_io;
 mod disk;
@@ -27,6 +28,7 @@ mod threads;
 mod topology;
 mod usage;
 
+pub use child::{ask_to_end, child_usage, start_child};
 pub use clock::{Clock, ManualClock, SystemClock};
 #[cfg(test)]
 pub(crate) use core_io::CoreIo;
@@ -37,9 +39,9 @@ pub use net::{
     ConnectionId, Dialer, ListenerId, NetEvent, Network, OwnerId, Received, TcpEndpoint,
 };
 pub use probe::{Obstacle, probe};
-pub use threads::{leave_core_cpus, sleep, spawn_thread};
+pub use threads::{leave_core_cpus, sleep, spawn_pinned, spawn_thread};
 pub use topology::{CoresError, CoresRequest, allowed_cpus, helper_cpus, resolve_cores};
-pub use usage::{ProcessUsage, process_usage, return_freed_memory};
+pub use usage::{ProcessUsage, process_usage, return_freed_memory, thread_cpu};
 
 /// What a core's task may use of the outside world during a turn.
 pub trait Io {

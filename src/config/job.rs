@@ -258,6 +258,28 @@ pub struct TcpSinkConfig {
     pub connections_max: u32,
 }
 
+impl SourceConfig {
+    /// The format as job files name it; `None` for a source that makes its rows.
+    pub fn format_name(&self) -> Option<&'static str> {
+        self.format.as_ref().map(format_name)
+    }
+}
+
+impl SinkConfig {
+    /// The format as job files name it; `None` for a sink that has none.
+    pub fn format_name(&self) -> Option<&'static str> {
+        self.format.as_ref().map(format_name)
+    }
+}
+
+fn format_name(format: &FormatOptions) -> &'static str {
+    match format {
+        FormatOptions::Json(_) => "json",
+        FormatOptions::Csv(_) => "csv",
+        FormatOptions::Raw => "raw",
+    }
+}
+
 /// A file sink.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct FileSinkConfig {

@@ -11,9 +11,15 @@ const LATENCY_NS_MAX: u64 = 3_600_000_000_000;
 pub struct LatencyHistogram(Histogram<u64>);
 
 impl LatencyHistogram {
+    /// Shortest and longest latency that are told apart, ns.
+    pub const BOUNDS_NS: (u64, u64) = (1, LATENCY_NS_MAX);
+
+    /// Significant decimal digits of a latency.
+    pub const DIGITS: u8 = 3;
+
     /// An empty one.
     pub fn new() -> LatencyHistogram {
-        let histogram = Histogram::new_with_bounds(1, LATENCY_NS_MAX, 3);
+        let histogram = Histogram::new_with_bounds(1, LATENCY_NS_MAX, Self::DIGITS);
         LatencyHistogram(histogram.expect("the bounds are valid"))
     }
 
@@ -35,6 +41,11 @@ impl LatencyHistogram {
     /// The latency that the share `quantile` (0 to 1) of records does not exceed, ns.
     pub fn quantile_ns(&self, quantile: f64) -> u64 {
         self.0.value_at_quantile(quantile)
+    }
+
+    /// How many records are in each bucket of the histogram, shortest latencies first.
+    pub fn bucket_counts(&self) -> impl Iterator<Item = u64> {
+        self.0.iter_all().map(|bucket| bucket.count_at_value())
     }
 
     /// The longest, ns.

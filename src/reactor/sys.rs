@@ -8,6 +8,8 @@ use std::io;
 use std::mem::{size_of, zeroed};
 use std::net::SocketAddr;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::os::unix::process::CommandExt;
+use std::process::Command;
 use std::time::Duration;
 
 /// Connections the kernel completes before they are accepted.
@@ -29,7 +31,6 @@ pub(super) fn monotonic_ns() -> u64 {
 }
 
 /// Nanoseconds of CPU the calling thread has used.
-#[cfg(test)]
 pub(super) fn thread_cpu_ns() -> u64 {
     clock_ns(libc::CLOCK_THREAD_CPUTIME_ID)
 }
@@ -179,6 +180,27 @@ pub(super) fn set_affinity(cpus: &[usize]) -> io::Result<()> {
     // SAFETY: the pointer and size are those of `set`, which lives through the call.
     check(unsafe { libc::sched_setaffinity(0, size_of::<libc::cpu_set_t>(), &raw const set) })
         .map(drop)
+}
+
+/// Has the program that `command` starts run on `cpus` alone, and end with the thread that starts it.
+pub(super) fn confine_child(command: &mut Command, cpus: &[usize]) {
+    let set = cpu_set(cpus);
+    let prepare = move || {
+        let size = size_of::<libc::cpu_set_t>();
+        // SAFETY: the pointer and size are those of `set`, which the closure owns.
+        check(unsafe { libc::sched_setaffinity(0, size, &raw const set) })?;
+        // SAFETY: no memory is passed.
+        check(unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) }).map(drop)
+    };
+    // SAFETY: between fork and exec the closure makes two system calls; it allocates and locks nothing.
+    unsafe { command.pre_exec(prepare) };
+}
+
+/// Sends SIGTERM to a process.
+pub(super) fn terminate(process: u32) -> io::Result<()> {
+    let process = libc::pid_t::try_from(process).map_err(io::Error::other)?;
+    // SAFETY: no memory is passed.
+    check(unsafe { libc::kill(process, libc::SIGTERM) }).map(drop)
 }
 
 /// The set of `cpus`; numbers no kernel knows are left out.

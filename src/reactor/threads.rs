@@ -23,6 +23,22 @@ pub fn spawn_thread<T: Send + 'static>(
     })
 }
 
+/// Starts a thread that runs on `cpu` alone; for a loop that polls and is no core.
+///
+/// # Errors
+/// The operating system's, when there can be no more threads or the CPU is not allowed.
+pub fn spawn_pinned<T: Send + 'static>(
+    name: &str,
+    cpu: usize,
+    body: impl FnOnce() -> T + Send + 'static,
+) -> io::Result<JoinHandle<io::Result<T>>> {
+    if !topology::allowed_cpus()?.contains(&cpu) {
+        let reason = format!("CPU {cpu} is not allowed to this process");
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, reason));
+    }
+    Builder::new().name(name.into()).spawn(move || sys::set_affinity(&[cpu]).map(|()| body()))
+}
+
 /// Moves the calling thread off the cores' CPUs, if there are others. A thread it starts afterwards
 /// begins there too.
 ///
@@ -49,6 +65,14 @@ pub fn sleep(time: Duration) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_pinned_thread_runs_on_its_cpu() {
+        let last = *topology::allowed_cpus().unwrap().last().unwrap();
+        let ran_on = spawn_pinned("poller", last, || topology::allowed_cpus().unwrap());
+        assert_eq!(ran_on.unwrap().join().unwrap().unwrap(), [last]);
+        assert!(spawn_pinned("poller", 100_000, || ()).is_err());
+    }
 
     #[test]
     fn a_helper_runs_beside_the_cores() {

@@ -1,4 +1,4 @@
-//! What this process has used so far, and what it gives back.
+//! What this process and its threads have used so far, and what they give back.
 
 use std::fs;
 use std::time::Duration;
@@ -24,6 +24,11 @@ pub fn process_usage() -> ProcessUsage {
     ProcessUsage { cpu, memory_bytes: bytes("VmRSS:"), memory_peak_bytes: bytes("VmHWM:") }
 }
 
+/// CPU the calling thread has used.
+pub fn thread_cpu() -> Duration {
+    Duration::from_nanos(sys::thread_cpu_ns())
+}
+
 /// Returns memory that has been free for a while to the operating system. For threads that are no
 /// core: unmapping 600 MiB takes 30 ms.
 pub fn return_freed_memory() {
@@ -31,7 +36,7 @@ pub fn return_freed_memory() {
 }
 
 /// `VmHWM:     1234 kB`.
-fn memory_bytes(status: &str, field: &str) -> Option<u64> {
+pub(super) fn memory_bytes(status: &str, field: &str) -> Option<u64> {
     let line = status.lines().find_map(|line| line.strip_prefix(field))?;
     let kibibytes: u64 = line.trim().strip_suffix(" kB")?.parse().ok()?;
     kibibytes.checked_mul(1024)

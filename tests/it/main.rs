@@ -1,10 +1,11 @@
 //! The one integration suite: runs the built program in fresh directories, and reads the sources.
 //!
 //! Read: `tidy` (rules over the repository) · `support` (running the program) · `command_line` ·
-//! `config_errors` (every documented error of a job file, with its text) · `jobs` (whole jobs on
+//! `bench` · `config_errors` (every documented error of a job file, with its text) · `jobs` (whole jobs on
 //! files and sockets) · `mutations` (job files and SQL with faults).
 #![expect(clippy::disallowed_methods, reason = "the suite starts processes and waits for them")]
 
+mod bench;
 mod check_errors;
 mod command_line;
 mod config_errors;

@@ -1,0 +1,69 @@
+//! `pelton bench`: its subcommands and flags, validated before any side effect.
+//!
+//! Read: `values` (numbers and times as they are typed) · `latency`.
+
+mod latency;
+mod values;
+
+use clap::Subcommand;
+
+use super::print;
+use crate::control::{ErrorClass, JobError};
+use crate::loadgen::{BenchError, BenchErrorKind};
+
+/// What can be measured.
+#[derive(Subcommand, Debug)]
+pub(super) enum BenchCommand {
+    /// Latency of a job at fixed rates, against a bare relay
+    ///
+    /// Sends records over TCP at times that are fixed in advance, and measures from the planned time of each
+    /// record to the arrival of its result: a stall shows in every record that was due while it lasted. One
+    /// polling thread sends and receives, on a CPU of its own; the job runs on the others. Runs of a bare
+    /// polling relay alternate with runs of the job, so that both meet the same machine.
+    ///
+    /// Records have the columns id, k, seq, due_ns, amount (BIGINT) and pad (STRING), in this order. A job must
+    /// pass on the first five of every record it keeps, one result for one record.
+    #[command(after_help = LATENCY_EXAMPLES)]
+    Latency(Box<latency::LatencyArgs>),
+}
+
+const LATENCY_EXAMPLES: &str = "\
+Examples:
+  pelton bench latency                                the bundled job, 50,000 records/s, 5 runs of 10 s
+  pelton bench latency --rate 10k,100k --verify       two rates; every result proved
+  pelton bench latency my-job.toml --keys 1M --zipf 0.99 --hdr latencies.hlog
+  pelton bench latency --input 10.0.0.5:9000 --output 10.0.0.5:9100   a job that runs already
+
+Exit codes: 0 measured, and all results right · 2 command line or job file · 3 this machine ·
+4 results lost, duplicated or wrong · 5 input or output";
+
+pub(super) fn run(command: BenchCommand) -> Result<(), JobError> {
+    match command {
+        BenchCommand::Latency(args) => latency::run(*args),
+    }
+}
+
+/// Prints a result, then says what was wrong with what was measured.
+fn conclude(text: &str, faults: Vec<String>) -> Result<(), JobError> {
+    print(text)?;
+    if faults.is_empty() {
+        return Ok(());
+    }
+    Err(JobError { class: ErrorClass::DataIntegrity, lines: faults })
+}
+
+fn refused(line: String) -> JobError {
+    JobError { class: ErrorClass::Configuration, lines: vec![line] }
+}
+
+impl From<BenchError> for JobError {
+    fn from(error: BenchError) -> JobError {
+        let class = match error.kind {
+            BenchErrorKind::Configuration => ErrorClass::Configuration,
+            BenchErrorKind::Environment => ErrorClass::Environment,
+            BenchErrorKind::Data => ErrorClass::DataIntegrity,
+            BenchErrorKind::Io => ErrorClass::Io,
+        };
+        JobError { class, lines: error.lines }
+    }
+}

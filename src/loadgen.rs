@@ -1,0 +1,37 @@
+//! The bundled load generator: `pelton bench`, a client from outside like any other.
+//!
+//! Read: `options` (what is measured) · `cpus` (and where) · `pacing` (when records are due) · `script` (what they say) · `wire`
+//! (bytes to send, results to read) · `driver` (the thread that does both) · `verify` (what came back) ·
+//! `job` (the program measured) · `floor` (the least possible) · `latency` (the command).
+//! Beside them: `figures`, `spread`, `table`, `machine`, `hdr_log` (results) · `progress` · `error`.
+//!
+//! Invariants
+//! - Send times are fixed in advance and latencies count from them: a stall is never left out.
+//! - The generator has a CPU of its own; what is measured runs on others, as a program of its own.
+//! - A floor alternates with what is compared to it, in the same command.
+
+mod cpus;
+mod driver;
+mod error;
+mod figures;
+mod floor;
+mod hdr_log;
+mod job;
+mod latency;
+mod machine;
+mod options;
+mod pacing;
+mod progress;
+mod script;
+mod spread;
+mod table;
+mod verify;
+mod wire;
+
+pub use error::{BenchError, BenchErrorKind};
+pub use latency::{BUNDLED_UNWANTED_EVERY, LatencyReport, latency};
+pub use options::{BenchCpus, LatencyOptions, LoadOptions, Subject};
+pub use pacing::{RATE_MAX, Shape};
+pub use wire::WireFormat;
+
+pub use crate::workload::KeyDistribution;
