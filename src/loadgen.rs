@@ -2,7 +2,7 @@
 //!
 //! Read: `options` (what is measured) · `cpus` (and where) · `pacing` (when records are due) · `script` (what they say) · `wire`
 //! (bytes to send, results to read) · `driver` (the thread that does both) · `verify` (what came back) ·
-//! `job` (the program measured) · `floor` (the least possible) · `latency` (the command).
+//! `job` (the program measured) · `floor` (the least possible; `bench floor`) · `latency` (`bench latency`).
 //! Beside them: `figures`, `spread`, `table`, `machine`, `hdr_log` (results) · `progress` · `error`.
 //!
 //! Invariants
@@ -29,6 +29,7 @@ mod verify;
 mod wire;
 
 pub use error::{BenchError, BenchErrorKind};
+pub use floor::{FloorOptions, FloorReport, floor};
 pub use latency::{BUNDLED_UNWANTED_EVERY, LatencyReport, latency};
 pub use options::{BenchCpus, LatencyOptions, LoadOptions, Subject};
 pub use pacing::{RATE_MAX, Shape};

@@ -4,7 +4,7 @@
 //! Read: `clock` · `net` and `disk` (the seams: traits with a real and a simulated side) · `ring` ⚠
 //! (own ring; `ring/buffers` ⚠, what is received into) · `core_io` (both over the ring) · `mesh`
 //! (polled rings between cores) · `park` (sleep, wake) · `executor` (the loop around a [`Task`]) ·
-//! `topology` (which CPUs) · `threads` (those that are no core) · `child` (programs beside this one) · `usage` · `probe` (what this machine can do)
+//! `topology` (which CPUs) · `threads` (those that are no core) · `child` (programs beside this one) · `direct` (writes past the page cache) · `usage` · `probe` (what this machine can do)
 //! · `sys` ⚠ (every libc call) · `testing` (seams in memory, for unit tests of every module).
 //!
 //! To run: [`probe()`], [`resolve_cores`], [`Cores::prepare`], make the channels between cores with
@@ -14,6 +14,7 @@
 mod child;
 mod clock;
 mod core_io;
+mod direct;
 mod disk;
 mod executor;
 mod mesh;
@@ -32,6 +33,7 @@ pub use child::{ask_to_end, child_usage, start_child};
 pub use clock::{Clock, ManualClock, SystemClock};
 #[cfg(test)]
 pub(crate) use core_io::CoreIo;
+pub use direct::{DIRECT_ALIGNMENT, create_direct};
 pub use disk::{Disk, DiskResult, FileId, FileStatus, OpenMode, OperationId};
 pub use executor::{CoreFailure, Cores, ReactorOptions, RunningCores, Spin, TaskFactory};
 pub use mesh::{MeshReceiver, MeshSender, Wake, channel};

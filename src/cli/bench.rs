@@ -1,15 +1,16 @@
 //! `pelton bench`: its subcommands and flags, validated before any side effect.
 //!
-//! Read: `values` (numbers and times as they are typed) · `latency`.
+//! Read: `values` (numbers and times as they are typed) · `latency` · `floor`.
 
+mod floor;
 mod latency;
 mod values;
 
-use clap::Subcommand;
+use clap::{Args, Subcommand};
 
 use super::print;
 use crate::control::{ErrorClass, JobError};
-use crate::loadgen::{BenchError, BenchErrorKind};
+use crate::loadgen::{BenchCpus, BenchError, BenchErrorKind};
 
 /// What can be measured.
 #[derive(Subcommand, Debug)]
@@ -25,7 +26,32 @@ pub(super) enum BenchCommand {
     /// pass on the first five of every record it keeps, one result for one record.
     #[command(after_help = LATENCY_EXAMPLES)]
     Latency(Box<latency::LatencyArgs>),
+    /// What this machine does with nothing in the way
+    ///
+    /// A bare polling relay and echo, a bare TCP read loop, a ring between cores, a copy of memory, small writes
+    /// made durable and large direct ones, and the generators alone. Whatever a job does takes at least this.
+    Floor(floor::FloorArgs),
 }
+
+/// Which CPUs do what.
+#[derive(Args, Debug)]
+struct CpuArgs {
+    /// CPU of the generator. Default: the first this process may use
+    #[arg(long, value_name = "CPU")]
+    generator_cpu: Option<usize>,
+    /// CPUs of what is measured, such as 2,3. Default: all others
+    #[arg(long, value_name = "CPUS", value_delimiter = ',')]
+    job_cpus: Vec<usize>,
+}
+
+impl CpuArgs {
+    fn resolve(&self) -> Result<BenchCpus, JobError> {
+        Ok(BenchCpus::resolve(self.generator_cpu, &self.job_cpus)?)
+    }
+}
+
+/// Runs and rounds at most.
+const RUNS_MAX: i64 = 10_000;
 
 const LATENCY_EXAMPLES: &str = "\
 Examples:
@@ -40,6 +66,7 @@ Exit codes: 0 measured, and all results right · 2 command line or job file · 3
 pub(super) fn run(command: BenchCommand) -> Result<(), JobError> {
     match command {
         BenchCommand::Latency(args) => latency::run(*args),
+        BenchCommand::Floor(args) => floor::run(args),
     }
 }
 

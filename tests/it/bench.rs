@@ -1,7 +1,8 @@
 //! `pelton bench`: what is counted, printed and refused. Never how fast anything is.
 //!
-//! Read: `latency`.
+//! Read: `latency` · `floor`.
 
+mod floor;
 mod latency;
 
 use crate::support::{Directory, Outcome};

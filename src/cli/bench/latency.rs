@@ -7,12 +7,12 @@ use std::time::Duration;
 use clap::{Args, ValueEnum};
 
 use super::super::{check_output, load};
-use super::{conclude, refused, values};
+use super::{CpuArgs, RUNS_MAX, conclude, refused, values};
 use crate::config::{Job, SinkConnector, SourceConnector, TcpEndpoint};
 use crate::control::{self, JobError};
 use crate::loadgen::{
-    self, BUNDLED_UNWANTED_EVERY, BenchCpus, KeyDistribution, LatencyOptions, LoadOptions,
-    RATE_MAX, Shape, Subject, WireFormat,
+    self, BUNDLED_UNWANTED_EVERY, KeyDistribution, LatencyOptions, LoadOptions, RATE_MAX, Shape,
+    Subject, WireFormat,
 };
 
 /// Keys at most: each takes 16 bytes.
@@ -26,9 +26,6 @@ const RECORD_BYTES_MAX: usize = 1024 * 1024;
 
 /// Connections at most.
 const CONNECTIONS_MAX: u64 = 1_000;
-
-/// Runs at most.
-const RUNS_MAX: i64 = 10_000;
 
 #[derive(Args, Debug)]
 pub(in crate::cli) struct LatencyArgs {
@@ -84,12 +81,8 @@ pub(in crate::cli) struct LatencyArgs {
     /// Do not measure the relay
     #[arg(long)]
     no_floor: bool,
-    /// CPU of the generator. Default: the first this process may use
-    #[arg(long, value_name = "CPU")]
-    generator_cpu: Option<usize>,
-    /// CPUs of the job and the relay, such as 2,3. Default: all others
-    #[arg(long, value_name = "CPUS", value_delimiter = ',')]
-    job_cpus: Vec<usize>,
+    #[command(flatten)]
+    cpus: CpuArgs,
     /// Keys, amounts and random gaps follow from it
     #[arg(long, default_value = "1")]
     seed: u64,
@@ -195,7 +188,7 @@ fn options(args: LatencyArgs) -> Result<LatencyOptions, JobError> {
         runs: args.runs,
         subject,
         floor,
-        cpus: BenchCpus::resolve(args.generator_cpu, &args.job_cpus)?,
+        cpus: args.cpus.resolve()?,
         hdr_log: args.hdr,
     })
 }

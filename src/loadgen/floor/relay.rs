@@ -3,16 +3,15 @@
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread::JoinHandle;
 use std::time::Duration;
 
 use memchr::memrchr;
 
 use super::super::driver::{Target, polled};
 use super::super::error::BenchError;
-use crate::reactor::{spawn_pinned, thread_cpu};
+use super::pinned::Pinned;
+use crate::reactor::thread_cpu;
 
 /// Bytes of one read.
 const READ_BYTES: usize = 64 * 1024;
@@ -21,8 +20,7 @@ const READ_BYTES: usize = 64 * 1024;
 #[derive(Debug)]
 pub(crate) struct Relay {
     target: Target,
-    stop: Arc<AtomicBool>,
-    thread: Option<JoinHandle<std::io::Result<Duration>>>,
+    thread: Pinned<Duration>,
 }
 
 impl Relay {
@@ -34,11 +32,9 @@ impl Relay {
         let failed = |error| BenchError::io("starting the relay", &error);
         let (inputs, input) = listener().map_err(failed)?;
         let (outputs, output) = listener().map_err(failed)?;
-        let stop = Arc::new(AtomicBool::new(false));
-        let stopped = Arc::clone(&stop);
-        let body = move || relay(&inputs, &outputs, connections, &stopped);
-        let thread = spawn_pinned("relay", cpu, body).map_err(failed)?;
-        Ok(Relay { target: Target { input, output }, stop, thread: Some(thread) })
+        let body = move |stop: &AtomicBool| relay(&inputs, &outputs, connections, stop);
+        let thread = Pinned::start("relay", cpu, body)?;
+        Ok(Relay { target: Target { input, output }, thread })
     }
 
     /// Where its sockets listen.
@@ -47,24 +43,11 @@ impl Relay {
     }
 
     /// Ends it; the CPU it has used.
-    pub(crate) fn stop(mut self) -> Result<Duration, BenchError> {
-        let ended = self.end();
-        ended.map_err(|error| BenchError::io("the relay", &error))
-    }
-
-    fn end(&mut self) -> std::io::Result<Duration> {
-        self.stop.store(true, Ordering::Relaxed);
-        match self.thread.take() {
-            None => Ok(Duration::ZERO),
-            Some(thread) => thread.join().expect("a panic ends the process"),
-        }
-    }
-}
-
-impl Drop for Relay {
-    fn drop(&mut self) {
-        // Whoever wants to know how it ended has asked.
-        let _ = self.end();
+    ///
+    /// # Errors
+    /// When it could not be pinned.
+    pub(crate) fn stop(self) -> Result<Duration, BenchError> {
+        self.thread.stop()
     }
 }
 
@@ -183,6 +166,6 @@ mod tests {
     #[test]
     fn a_relay_without_peers_ends_when_dropped() {
         drop(Relay::start(allowed_cpus().unwrap()[0], 1).unwrap());
-        assert!(Relay::start(100_000, 1).is_err());
+        assert!(Relay::start(100_000, 1).unwrap().stop().is_err());
     }
 }

@@ -175,9 +175,12 @@ fn jobs_that_cannot_be_measured_are_refused() {
     check_refused("listen = \"127.0.0.1:0\"", "connect = \"127.0.0.1:9\"", 2, "both with `listen`");
     check_refused("amount > 0", "amount >", 2, "job.toml");
     check_refused("SELECT id,", "SELECT", 2, "no result of a record came");
+    // The source's alone.
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = format!("listen = \"{}\"", taken.local_addr().unwrap());
-    check_refused("listen = \"127.0.0.1:0\"", &address, 3, "the job ended early: ");
+    let address = taken.local_addr().unwrap();
+    let listen = |on: &str| format!("listen = \"{on}\"\nformat = \"json\"\nschema");
+    let (from, to) = (listen("127.0.0.1:0"), listen(&address.to_string()));
+    check_refused(&from, &to, 3, "the job ended early: ");
 }
 
 #[test]

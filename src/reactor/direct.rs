@@ -1,0 +1,40 @@
+//! Files written past the page cache, by threads that are no core: what the disk itself does.
+
+use std::fs::{File, OpenOptions};
+use std::io;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+
+/// Addresses, offsets and lengths of direct writes are multiples of this on every disk there is.
+pub const DIRECT_ALIGNMENT: usize = 4096;
+
+/// Creates a file whose writes go past the page cache; it must not exist.
+///
+/// # Errors
+/// The operating system's: `InvalidInput` where the file system knows no direct writes.
+pub fn create_direct(path: &Path) -> io::Result<File> {
+    OpenOptions::new().write(true).create_new(true).custom_flags(libc::O_DIRECT).open(path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::FileExt;
+
+    #[test]
+    fn only_aligned_bytes_are_written() {
+        let directory = tempfile::tempdir_in(env!("CARGO_MANIFEST_DIR")).unwrap();
+        let path = directory.path().join("direct");
+        let file = match create_direct(&path) {
+            Ok(file) => file,
+            Err(error) => return assert_eq!(error.kind(), io::ErrorKind::InvalidInput),
+        };
+        assert!(file.write_at(&[0; 100], 0).is_err());
+        let buffer = vec![7; 2 * DIRECT_ALIGNMENT];
+        let begin = buffer.as_ptr().align_offset(DIRECT_ALIGNMENT);
+        let aligned = &buffer[begin..begin + DIRECT_ALIGNMENT];
+        assert_eq!(file.write_at(aligned, 0).unwrap(), DIRECT_ALIGNMENT);
+        assert_eq!(std::fs::read(&path).unwrap(), aligned);
+        assert_eq!(create_direct(&path).unwrap_err().kind(), io::ErrorKind::AlreadyExists);
+    }
+}
