@@ -2,7 +2,9 @@
 //!
 //! Read: `options` (what is measured) · `cpus` (and where) · `pacing` (when records are due) · `script` (what they say) · `wire`
 //! (bytes to send, results to read) · `driver` (the thread that does both) · `verify` (what came back) ·
-//! `job` (the program measured) · `floor` (the least possible; `bench floor`) · `latency` (`bench latency`).
+//! `job` (the program measured) · `floor` (the least possible; `bench floor`) · `latency` (`bench latency`) · `bounded` (a job run to
+//! its end) · `throughput` (`bench throughput`) ·
+//! `workloads` (`bench nexmark` and its like).
 //! Beside them: `figures`, `spread`, `table`, `machine`, `hdr_log` (results) · `progress` · `error`.
 //!
 //! Invariants
@@ -10,6 +12,7 @@
 //! - The generator has a CPU of its own; what is measured runs on others, as a program of its own.
 //! - A floor alternates with what is compared to it, in the same command.
 
+mod bounded;
 mod cpus;
 mod driver;
 mod error;
@@ -25,14 +28,21 @@ mod progress;
 mod script;
 mod spread;
 mod table;
+mod throughput;
 mod verify;
 mod wire;
+mod workloads;
 
+pub use cpus::core_cpus;
 pub use error::{BenchError, BenchErrorKind};
 pub use floor::{FloorOptions, FloorReport, floor};
 pub use latency::{BUNDLED_UNWANTED_EVERY, LatencyReport, latency};
 pub use options::{BenchCpus, LatencyOptions, LoadOptions, Subject};
 pub use pacing::{RATE_MAX, Shape};
+pub use throughput::{
+    BoundedFloor, BoundedOptions, SearchOptions, ThroughputReport, bounded, sustainable,
+};
 pub use wire::WireFormat;
+pub use workloads::{RowSource, Suite, WorkloadOptions, WorkloadReport, workloads};
 
 pub use crate::workload::KeyDistribution;

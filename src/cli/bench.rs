@@ -1,16 +1,18 @@
 //! `pelton bench`: its subcommands and flags, validated before any side effect.
 //!
-//! Read: `values` (numbers and times as they are typed) · `latency` · `floor`.
+//! Read: `values` (numbers and times as they are typed) · `latency` · `floor` · `throughput` · `workloads`.
 
 mod floor;
 mod latency;
+mod throughput;
 mod values;
+mod workloads;
 
 use clap::{Args, Subcommand};
 
 use super::print;
 use crate::control::{ErrorClass, JobError};
-use crate::loadgen::{BenchCpus, BenchError, BenchErrorKind};
+use crate::loadgen::{BenchCpus, BenchError, BenchErrorKind, Suite};
 
 /// What can be measured.
 #[derive(Subcommand, Debug)]
@@ -31,6 +33,25 @@ pub(super) enum BenchCommand {
     /// A bare polling relay and echo, a bare TCP read loop, a ring between cores, a copy of memory, small writes
     /// made durable and large direct ones, and the generators alone. Whatever a job does takes at least this.
     Floor(floor::FloorArgs),
+    /// The highest rate a job sustains, or what one takes that ends by itself
+    ///
+    /// A job that ends by itself is run to its end: records and bytes per second, CPU seconds per million records,
+    /// peak memory. For a job between sockets, the highest rate is searched at which the queue of records without a
+    /// result does not grow over a window.
+    Throughput(throughput::ThroughputArgs),
+    /// The queries of the Nexmark benchmark, as a table
+    ///
+    /// Runs bundled jobs to their end and prints what each takes. Queries that the dialect does not support yet
+    /// are listed with the reason. The job files are in bench/workloads.
+    Nexmark(workloads::NexmarkArgs),
+    /// Yahoo's advertising benchmark: views per campaign and ten seconds
+    Ysb(workloads::WorkloadArgs),
+    /// Words of lines, counted every five seconds
+    Wordcount(workloads::WorkloadArgs),
+    /// Every row as it is
+    Passthrough(workloads::WorkloadArgs),
+    /// Suspicious accounts among 100,000: counts, sums and distinct countries over sliding minutes
+    Fraud(workloads::WorkloadArgs),
 }
 
 /// Which CPUs do what.
@@ -67,6 +88,12 @@ pub(super) fn run(command: BenchCommand) -> Result<(), JobError> {
     match command {
         BenchCommand::Latency(args) => latency::run(*args),
         BenchCommand::Floor(args) => floor::run(args),
+        BenchCommand::Throughput(args) => throughput::run(args),
+        BenchCommand::Nexmark(args) => workloads::run_nexmark(args),
+        BenchCommand::Ysb(args) => workloads::run(Suite::Ysb, args),
+        BenchCommand::Wordcount(args) => workloads::run(Suite::WordCount, args),
+        BenchCommand::Passthrough(args) => workloads::run(Suite::Passthrough, args),
+        BenchCommand::Fraud(args) => workloads::run(Suite::Fraud, args),
     }
 }
 

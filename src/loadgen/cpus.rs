@@ -16,6 +16,24 @@ impl BenchCpus {
     }
 }
 
+/// The first `count` CPUs of this process for the cores of a job, or all of them.
+///
+/// # Errors
+/// When there are not so many.
+pub fn core_cpus(count: Option<usize>) -> Result<Vec<usize>, BenchError> {
+    let mut allowed =
+        allowed_cpus().map_err(|error| BenchError::io("asking for this process's CPUs", &error))?;
+    let count = count.unwrap_or(allowed.len());
+    if count > allowed.len() {
+        let available = allowed.len();
+        return Err(BenchError::environment(format!(
+            "--cores {count}: this process may use only {available} CPUs"
+        )));
+    }
+    allowed.truncate(count);
+    Ok(allowed)
+}
+
 fn resolve(
     generator: Option<usize>,
     job: &[usize],

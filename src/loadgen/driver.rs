@@ -40,6 +40,12 @@ const OPENING_TIME_MAX: Duration = Duration::from_secs(10);
 /// Between two attempts at either.
 const OPENING_PAUSE: Duration = Duration::from_millis(10);
 
+/// Looks at the queue of one run, at most.
+const QUEUE_LOOKS_MAX: u32 = 1_000;
+
+/// Shortest time between two looks at the queue.
+const QUEUE_LOOK_TIME_MIN: Duration = Duration::from_millis(5);
+
 /// After the last result, how long results that come twice are waited for.
 const AFTERMATH: Duration = Duration::from_millis(100);
 
@@ -70,6 +76,9 @@ pub(super) struct Measured {
     /// From a record's planned time to its being written, where the job was not to blame.
     pub(super) lateness: LatencyHistogram,
     pub(super) findings: Findings,
+    /// Records that were due and had no result, at times since the beginning in seconds; without the
+    /// warm-up.
+    pub(super) queue: Vec<(f64, f64)>,
     pub(super) sent: u64,
     /// Until the last record was sent and its gap had passed.
     pub(super) send_time: Duration,
@@ -197,6 +206,9 @@ struct Driver {
     /// The sockets, not this loop, keep due records from being written.
     held_back: bool,
     gap_ns: u64,
+    queue: Vec<(f64, f64)>,
+    queue_step_ns: u64,
+    queue_looked_ns: u64,
     /// Connections whose probe has come back.
     opened: Vec<bool>,
 }
@@ -236,7 +248,10 @@ impl Driver {
             last_sent_ns: 0,
             last_arrival_ns: 0,
             held_back: false,
-            gap_ns: 1_000_000_000 / rate,
+            gap_ns: (1_000_000_000 / rate).max(1),
+            queue: Vec::new(),
+            queue_step_ns: nanos((load.duration / QUEUE_LOOKS_MAX).max(QUEUE_LOOK_TIME_MIN)),
+            queue_looked_ns: 0,
         }
     }
 
@@ -294,6 +309,9 @@ impl Driver {
                 unsent |= !input.unsent.is_empty();
             }
             self.receive()?;
+            if !all_sent {
+                self.look_at_queue(now_ns);
+            }
             if all_sent && self.is_over(now_ns, unsent, patience) {
                 break;
             }
@@ -303,6 +321,7 @@ impl Driver {
             intervals: self.intervals,
             interval: Duration::from_nanos(self.interval_ns),
             lateness: self.lateness,
+            queue: self.queue,
             findings: self.verifier.finish(self.sent),
             sent: self.sent,
             send_time: Duration::from_nanos(send_time_ns),
@@ -338,6 +357,18 @@ impl Driver {
             self.live.sent.store(self.sent, Ordering::Relaxed);
         }
         Ok(())
+    }
+
+    /// Now and then: records in the job, in sockets, and due but not written.
+    fn look_at_queue(&mut self, now_ns: u64) {
+        if now_ns < self.warm_up_ns || now_ns < self.queue_looked_ns + self.queue_step_ns {
+            return;
+        }
+        self.queue_looked_ns = now_ns;
+        let late_ns = self.pacing.next_due_ns().map_or(0, |due_ns| now_ns.saturating_sub(due_ns));
+        let unwritten = late_ns / self.gap_ns;
+        let queued = self.verifier.missing() + unwritten;
+        self.queue.push((Duration::from_nanos(now_ns).as_secs_f64(), queued as f64));
     }
 
     /// Takes what has come.

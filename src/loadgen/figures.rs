@@ -33,6 +33,10 @@ impl Latencies {
         }
     }
 
+    pub(super) fn p99(&self) -> f64 {
+        self.p99
+    }
+
     /// In the order of [`LATENCY_NAMES`].
     pub(super) fn all(&self) -> [f64; 6] {
         let Latencies { p50, p90, p99, p99_9, p99_99, max } = *self;

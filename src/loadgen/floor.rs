@@ -16,6 +16,9 @@ use std::time::Duration;
 use crate::metrics::LatencyHistogram;
 use crate::reactor::{Clock, SystemClock};
 
+pub(super) use disk::{files_in, read_floor};
+pub(super) use generators::{made_floor, records_floor};
+pub(super) use network::read_loop_floor;
 pub(super) use relay::Relay;
 pub use suite::{FloorOptions, FloorReport, floor};
 

@@ -41,7 +41,17 @@ pub(super) struct Scratch(PathBuf);
 
 impl Scratch {
     pub(super) fn new() -> Result<Scratch, BenchError> {
-        let base = std::env::temp_dir();
+        Scratch::in_directory(None)
+    }
+
+    /// In this directory, or in the one for temporary files.
+    pub(super) fn in_directory(directory: Option<&Path>) -> Result<Scratch, BenchError> {
+        let base = match directory {
+            // A job file's paths are relative to itself.
+            Some(directory) => fs::canonicalize(directory)
+                .map_err(|error| BenchError::io(&directory.display().to_string(), &error))?,
+            None => std::env::temp_dir(),
+        };
         for attempt in 0..SCRATCH_ATTEMPTS_MAX {
             let path = base.join(format!("pelton-bench-{}-{attempt}", std::process::id()));
             match fs::create_dir(&path) {

@@ -194,7 +194,7 @@ fn options(args: LatencyArgs) -> Result<LatencyOptions, JobError> {
 }
 
 /// The format of a job that can be measured.
-fn format_of(path: &Path, asked: Option<WireFormat>) -> Result<WireFormat, JobError> {
+pub(super) fn format_of(path: &Path, asked: Option<WireFormat>) -> Result<WireFormat, JobError> {
     let job = load(path)?;
     control::check(&job)?;
     let found =
@@ -251,7 +251,7 @@ fn keys(text: &str) -> Result<u64, String> {
     at_most(values::positive_count(text)?, KEYS_MAX)
 }
 
-fn record_bytes(text: &str) -> Result<usize, String> {
+pub(super) fn record_bytes(text: &str) -> Result<usize, String> {
     at_most(values::bytes(text)?, RECORD_BYTES_MAX)
 }
 

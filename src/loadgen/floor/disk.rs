@@ -1,7 +1,7 @@
 //! Disk: small writes made durable one by one, and large ones past the page cache.
 
 use std::fs::{self, File};
-use std::io;
+use std::io::{self, Read};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -19,6 +19,9 @@ const RANGE_BYTES: usize = 4096;
 
 /// Bytes of a direct write.
 const DIRECT_BYTES: usize = 1024 * 1024;
+
+/// Bytes of one read of a bare reader.
+const READ_BYTES: usize = 256 * 1024;
 
 /// A file of ours that is removed at the end.
 struct Temporary(PathBuf);
@@ -57,6 +60,39 @@ pub(super) fn range_sync(directory: &Path, time: Duration) -> Result<Vec<Sample>
         offset = (offset + RANGE_BYTES) % FILE_BYTES;
     }
     Ok(latency_samples(&latencies))
+}
+
+/// The files of a directory.
+pub(crate) fn files_in(directory: &Path) -> Result<Vec<PathBuf>, BenchError> {
+    let failed = |error| BenchError::io(&directory.display().to_string(), &error);
+    let entries = fs::read_dir(directory).map_err(failed)?;
+    entries.map(|entry| entry.map(|entry| entry.path()).map_err(failed)).collect()
+}
+
+/// Bytes per second of a bare read of files, one after the other and again; most often from the page
+/// cache.
+pub(crate) fn read_floor(files: &[PathBuf], time: Duration) -> Result<f64, BenchError> {
+    let mut buffer = vec![0; READ_BYTES];
+    let (mut bytes, deadline) = (0, Deadline::after(time));
+    loop {
+        let before = bytes;
+        for path in files {
+            let failed = |error| BenchError::io(&path.display().to_string(), &error);
+            let mut file = File::open(path).map_err(failed)?;
+            loop {
+                match file.read(&mut buffer).map_err(failed)? {
+                    0 => break,
+                    count => bytes += count,
+                }
+                if deadline.has_passed() {
+                    return Ok(bytes as f64 / deadline.elapsed());
+                }
+            }
+        }
+        if bytes == before {
+            return Err(BenchError::environment("the files to read are empty"));
+        }
+    }
 }
 
 /// Sequential writes of 1 MiB past the page cache. Nothing where the file system knows none.

@@ -113,8 +113,14 @@ impl Sink {
     }
 }
 
-/// Bytes per second through one connection, written and read in large pieces and thrown away.
+/// One connection, written and read in large pieces and thrown away.
 pub(super) fn read_loop(peer_cpu: usize, time: Duration) -> Result<Vec<Sample>, BenchError> {
+    let bytes_per_second = read_loop_floor(peer_cpu, time)?;
+    Ok(vec![Sample::new("throughput", "MB/s", bytes_per_second / 1e6)])
+}
+
+/// Bytes per second of that.
+pub(crate) fn read_loop_floor(peer_cpu: usize, time: Duration) -> Result<f64, BenchError> {
     let sink = Sink::start(peer_cpu)?;
     let mut stream = sink.connect()?;
     let chunk = vec![b'x'; CHUNK_BYTES];
@@ -126,5 +132,5 @@ pub(super) fn read_loop(peer_cpu: usize, time: Duration) -> Result<Vec<Sample>, 
     }
     let (bytes, passed) = (sink.bytes(), deadline.elapsed());
     sink.stop()?;
-    Ok(vec![Sample::new("throughput", "MB/s", bytes as f64 / passed / 1e6)])
+    Ok(bytes as f64 / passed)
 }

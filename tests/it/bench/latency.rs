@@ -2,6 +2,7 @@
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::{SocketAddr, TcpListener};
+use std::time::Duration;
 
 use super::{bench, document};
 use crate::support::Directory;
@@ -70,7 +71,7 @@ fn tables_and_a_log_are_written() {
 #[test]
 fn a_job_of_the_users_is_measured() {
     let text = include_str!("../../../bench/workloads/latency.toml")
-        .replace("UPPER(pad) AS pad", "k + 1 AS next");
+        .replace("UPPER(pad) AS pad", "k + 1 AS k_more");
     let directory = Directory::with_job(&text);
     let outcome = bench(
         &directory,
@@ -80,6 +81,22 @@ fn a_job_of_the_users_is_measured() {
     let run = &document(&outcome)["rates"][0]["runs"][0];
     assert_eq!(run["floor"], Value::Null);
     assert_eq!(count(&run["job"], "received"), 750);
+}
+
+#[test]
+fn what_was_measured_until_a_signal_is_reported() {
+    let directory = Directory::new();
+    let load = "bench latency --rate 1k --runs 3 --duration 10min --warm-up 0s --no-floor";
+    let words: Vec<&str> = load.split(' ').collect();
+    let mut running = directory.start(&words);
+    // The first second has passed.
+    running.expect_message("1000/s, run 1, pelton: ");
+    running.signal("INT");
+    let outcome = running.wait();
+    outcome.expect_code(0);
+    for part in ["interrupted: this is what was measured until then", "1 job", "1 of 1"] {
+        assert!(outcome.stdout.contains(part), "{part}: {}", outcome.stdout);
+    }
 }
 
 /// A job that returns what it gets but for what `fault` does to each line; serves one load.
@@ -122,6 +139,28 @@ fn a_job_that_runs_and_is_right_is_measured() {
     let outcome =
         bench(&Directory::new(), &format!("{LOAD} --verify --input {input} --output {output}"));
     outcome.expect_code(0);
+}
+
+/// 800 records are measured, half a millisecond apart. A stall of 50 ms holds up 100 of them, the first for
+/// all of it, each further one for half a millisecond less; whoever sent only after an answer would see one.
+#[test]
+fn a_stall_shows_in_every_record_that_was_due_meanwhile() {
+    let [input, output] = faulty(|line| {
+        if line.contains("\"id\":500,") {
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        vec![line.to_owned()]
+    });
+    let addresses = format!("--input {input} --output {output}");
+    let outcome = bench(&Directory::new(), &format!("{LOAD} --verify --json {addresses}"));
+    outcome.expect_code(0);
+    let figures = &document(&outcome)["rates"][0]["runs"][0]["job"];
+    assert_eq!(count(figures, "measured"), 800);
+    // One record in ten: 80 are later than it.
+    for (percentile, ms) in [("max", 50.0), ("p99_9", 49.0), ("p99", 45.0), ("p90", 9.5)] {
+        let found = figures["latency_us"][percentile].as_f64().unwrap() / 1_000.0;
+        assert!(found >= ms, "{percentile}: {found} ms, and by arithmetic at least {ms} ms");
+    }
 }
 
 #[test]
