@@ -36,6 +36,8 @@ enum Command {
     /// Measure this machine, a job, or the engine
     #[command(subcommand)]
     Bench(bench::BenchCommand),
+    /// Look at this machine: can it run jobs, and what keeps it from being fast?
+    Doctor(DoctorArgs),
     /// Print the version
     Version,
 }
@@ -66,6 +68,15 @@ struct CheckArgs {
     /// Print every key of a job file with its default and its meaning
     #[arg(long, conflicts_with = "job")]
     reference: bool,
+}
+
+#[derive(Args, Debug)]
+struct DoctorArgs {
+    /// A job, to look at its cores, addresses and directories, too
+    job: Option<PathBuf>,
+    /// Print one JSON document
+    #[arg(long)]
+    json: bool,
 }
 
 #[derive(Args, Debug)]
@@ -114,6 +125,7 @@ fn dispatch(command: Command) -> Result<(), JobError> {
         Command::Explain(args) => print(&control::explain(&load(&args.job)?, args.format)?),
         Command::Why(args) => print(&control::why(&load(&args.job)?)?),
         Command::Bench(command) => bench::run(command),
+        Command::Doctor(args) => doctor(&args),
         Command::Version => print(concat!("pelton ", env!("CARGO_PKG_VERSION"), "\n")),
     }
 }
@@ -128,6 +140,14 @@ fn run_job(args: RunArgs) -> Result<(), JobError> {
     }
     let options = RunOptions { report: args.report, drain: args.drain, fresh: args.fresh };
     control::run(&job, &options)
+}
+
+/// The findings, then the exit code.
+fn doctor(args: &DoctorArgs) -> Result<(), JobError> {
+    let job = args.job.as_deref().map(load).transpose()?;
+    let diagnosis = control::doctor(job.as_ref());
+    print(&if args.json { diagnosis.to_json() } else { diagnosis.to_text() })?;
+    diagnosis.verdict()
 }
 
 fn check(path: &Path) -> Result<(), JobError> {

@@ -3,11 +3,12 @@
 //! Read: `error` (how a job ends badly) · `prepare` (nothing outside the process is changed) ·
 //! `claims` (what no two tables may share) · `definition` (is it the same job) · `connect` (sources and sinks, per core) · `run` (start order, supervision, end) · `signals` ·
 //! `progress` · `totals` · `ledger` · `report` · `live` (a running job) with `status` and `prometheus` (what is told of it) · `http` ·
-//! `names` · `explain` · `why`.
+//! `names` · `explain` · `why` · `doctor`.
 
 mod claims;
 mod connect;
 mod definition;
+mod doctor;
 mod error;
 mod explain;
 mod http;
@@ -24,6 +25,7 @@ mod status;
 mod totals;
 mod why;
 
+pub use doctor::Diagnosis;
 pub use error::{ErrorClass, JobError};
 pub use explain::ExplainFormat;
 pub use run::RunOptions;
@@ -80,6 +82,11 @@ pub fn explain_live(job: &Job) -> Result<String, JobError> {
 pub fn why(job: &Job) -> Result<String, JobError> {
     let reasons = why::why(&running(job)?);
     Ok(reasons.iter().map(|reason| format!("{reason}\n")).collect())
+}
+
+/// Whether this machine can run jobs, and `job`; two seconds of measuring.
+pub fn doctor(job: Option<&Job>) -> Diagnosis {
+    Diagnosis::of(job)
 }
 
 /// The status of the process that runs `job`.

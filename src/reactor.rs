@@ -4,7 +4,8 @@
 //! Read: `clock` · `net` and `disk` (the seams: traits with a real and a simulated side) · `ring` ⚠
 //! (own ring; `ring/buffers` ⚠, what is received into) · `core_io` (both over the ring) · `mesh`
 //! (polled rings between cores) · `park` (sleep, wake) · `executor` (the loop around a [`Task`]) ·
-//! `topology` (which CPUs) · `threads` (those that are no core) · `child` (programs beside this one) · `direct` (writes past the page cache) · `usage` · `probe` (what this machine can do)
+//! `topology` (which CPUs) · `threads` (those that are no core) · `child` (programs beside this one) ·
+//! `direct` (writes past the page cache) · `usage` · `probe` and `measure` (what this machine can do)
 //! · `sys` ⚠ (every libc call) · `testing` (seams in memory, for unit tests of every module).
 //!
 //! To run: [`probe()`], [`resolve_cores`], [`Cores::prepare`], make the channels between cores with
@@ -17,6 +18,7 @@ mod core_io;
 mod direct;
 mod disk;
 mod executor;
+mod measure;
 mod mesh;
 mod net;
 mod park;
@@ -36,6 +38,10 @@ pub(crate) use core_io::CoreIo;
 pub use direct::{DIRECT_ALIGNMENT, create_direct};
 pub use disk::{Disk, DiskResult, FileId, FileStatus, OpenMode, OperationId};
 pub use executor::{CoreFailure, Cores, ReactorOptions, RunningCores, Spin, TaskFactory};
+pub use measure::{
+    FileSystem, Measured, file_system, measure_loopback, measure_ring, measure_sync,
+    measure_wake_up,
+};
 pub use mesh::{MeshReceiver, MeshSender, Wake, channel};
 pub use net::{
     ConnectionId, Dialer, ListenerId, NetEvent, Network, OwnerId, Received, TcpEndpoint,

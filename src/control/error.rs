@@ -1,6 +1,7 @@
 //! How a job ends without success: lines for the user, and a kind that becomes the exit code.
 
 use std::fmt;
+use std::io;
 
 use crate::config::ConfigErrors;
 use crate::journal::DirectoryError;
@@ -73,10 +74,19 @@ impl From<DirectoryError> for JobError {
                 ErrorClass::Environment
             }
             DirectoryError::Corrupt { .. } => ErrorClass::DataIntegrity,
+            DirectoryError::Io { ref source, .. } if is_refused(source.kind()) => {
+                ErrorClass::Environment
+            }
             DirectoryError::Io { .. } => ErrorClass::Io,
         };
         JobError::new(class, error.to_string())
     }
+}
+
+/// The directory cannot be used by this user, or be one: nothing has failed that worked before.
+fn is_refused(kind: io::ErrorKind) -> bool {
+    use io::ErrorKind::{NotADirectory, PermissionDenied, ReadOnlyFilesystem};
+    matches!(kind, NotADirectory | PermissionDenied | ReadOnlyFilesystem)
 }
 
 impl fmt::Display for JobError {

@@ -1,14 +1,16 @@
 //! `pelton explain`: what a job will do, as a tree of text, a graph for Graphviz, or JSON.
 //!
-//! Read: `model` (the job as data) · `text` · `dot` · `live` (the same with a running job's figures).
+//! Read: `model` (the job as data) with `words` · `text` · `dot` · `live` (the same with a running job's figures).
 
 mod dot;
 mod live;
 mod model;
 mod text;
+mod words;
 
 pub(super) use live::{bottleneck, live, percent};
-pub(super) use model::{Explained, source_connector};
+pub(super) use model::Explained;
+pub(super) use words::source_connector;
 
 /// How an explanation is written.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -3,7 +3,12 @@
 //! In:  the cores' reports.
 //! Out: a [`Status`], the answers to HTTP's questions.
 //!
+//! Read: `reading` (reports) · `latencies`.
+//!
 //! Rates are differences to a report one to two seconds old.
+
+mod latencies;
+mod reading;
 
 use std::collections::VecDeque;
 use std::rc::Rc;
@@ -13,15 +18,16 @@ use super::names::{self, Names};
 use super::prometheus;
 use super::status::{
     BlockedState, CoreState, ExchangeState, OperatorState, STATUS_SCHEMA, SinkState, SourceState,
-    Status, WatermarkState,
+    Status,
 };
 use super::totals::Totals;
 use crate::dataflow::OperatorSpec;
 use crate::limits::CORE_SILENT_NS_MAX;
-use crate::metrics::{OperatorActivity, OperatorCounters, RejectionKind};
+use crate::metrics::{LatencyCounts, OperatorActivity, OperatorCounters, RejectionKind};
 use crate::reactor::{Clock, SystemClock, process_usage};
-use crate::record::{Timestamp, Watermark};
-use crate::worker::{CoreReport, OperatorStatus, SourceStatus};
+use crate::worker::CoreReport;
+use latencies::{SinkLatencies, latency_state};
+use reading::{OnCore, lowest, on_core};
 
 /// Reports are kept for rates at least this far apart, ns.
 const RATES_NS_MIN: u64 = 1_000_000_000;
@@ -53,12 +59,15 @@ pub(super) struct Live {
     /// By source: when its records were last seen to be more.
     last_record_ns: Vec<u64>,
     notices: VecDeque<String>,
+    /// By sink.
+    latencies: Vec<SinkLatencies>,
 }
 
 impl Live {
     pub(super) fn new(identity: RunIdentity, names: Names) -> Live {
         let none = vec![None; identity.cpus.len()];
         let kept_ns = identity.began_ns;
+        let latencies = names.sinks.iter().map(|_| SinkLatencies::default()).collect();
         let last_record_ns = vec![identity.began_ns; names.sources.len()];
         Live {
             identity,
@@ -69,10 +78,15 @@ impl Live {
             kept_ns,
             last_record_ns,
             notices: VecDeque::new(),
+            latencies,
         }
     }
 
-    pub(super) fn take(&mut self, report: CoreReport) {
+    pub(super) fn take(&mut self, mut report: CoreReport) {
+        let deltas = std::mem::take(&mut report.sink_latencies);
+        for (latencies, delta) in self.latencies.iter_mut().zip(deltas) {
+            latencies.add(report.at_ns, delta);
+        }
         if report.at_ns.saturating_sub(self.kept_ns) >= RATES_NS_MIN {
             self.kept_ns = report.at_ns;
             self.before = std::mem::replace(&mut self.next_before, self.newest.clone());
@@ -120,12 +134,15 @@ impl Live {
                     serde_json::to_string(&self.status(stopping)).expect("plain data") + "\n";
                 Answer { code: 200, content_type: "application/json", body }
             }
-            Page::Metrics => Answer {
-                code: 200,
-                content_type: prometheus::CONTENT_TYPE,
-                body: prometheus::text(&self.identity, &self.names, &self.newest),
-            },
+            Page::Metrics => {
+                Answer { code: 200, content_type: prometheus::CONTENT_TYPE, body: self.metrics() }
+            }
         }
+    }
+
+    fn metrics(&self) -> String {
+        let latencies: Vec<&LatencyCounts> = self.latencies.iter().map(|it| &it.overall).collect();
+        prometheus::text(&self.identity, &self.names, &self.newest, &latencies)
     }
 
     fn is_ready(&self) -> bool {
@@ -293,7 +310,8 @@ impl Live {
                 bytes_per_second: self.rate(|it| it.sinks.get(index).map(|it| it.bytes_out)),
                 busy_share: self.share(|it| it.sink_statuses.get(index).map(|it| it.busy_ns)),
                 blocked_by: self.reports().find_map(blocked_by),
-                ..SinkState::default()
+                latency_us: latency_state(&self.latencies[index].recent),
+                latency_us_overall: latency_state(&self.latencies[index].overall),
             }
         };
         self.names.sinks.iter().enumerate().map(state).collect()
@@ -362,56 +380,6 @@ impl Live {
         let counted = count(newest).unwrap_or(0).saturating_sub(count_before);
         ratio(counted, newest.at_ns.saturating_sub(before_ns)) * 1e9
     }
-}
-
-/// An operator on one core, over the stages it stands in.
-#[derive(Default)]
-struct OnCore {
-    rows_in: u64,
-    activity: OperatorActivity,
-    watermark: Option<Timestamp>,
-}
-
-fn on_core(report: &CoreReport, spec: OperatorSpec) -> OnCore {
-    let mut found = OnCore::default();
-    for status in report.operators.iter().filter(|status| status.spec == spec) {
-        let OperatorStatus { counters, activity, watermark, .. } = status;
-        found.rows_in += counters.rows_in;
-        found.activity += *activity;
-        if let Some(Watermark::At(time)) = watermark {
-            found.watermark = Some(found.watermark.map_or(*time, |lowest| lowest.min(*time)));
-        }
-    }
-    found
-}
-
-/// The lowest watermark of a source's cores; that of a core that is idle or has ended holds nobody.
-fn lowest<'a>(
-    name: &str,
-    statuses: impl Iterator<Item = (crate::stdx::CoreId, &'a SourceStatus)>,
-    now_ns: u64,
-) -> Option<WatermarkState> {
-    let at = |(core, status): (_, &'a SourceStatus)| match status.watermark {
-        Some(Watermark::At(time)) if !status.has_ended && time < Timestamp::MAX => {
-            Some((time, core, status))
-        }
-        _ => None,
-    };
-    let (time, core, status) =
-        statuses.filter_map(at).min_by_key(|(time, core, _)| (*time, *core))?;
-    let (split, since_ns) = match &status.holding_back {
-        Some(holding) => (holding.origin.to_string(), holding.since_ns),
-        None => (name.to_owned(), status.watermark_since_ns),
-    };
-    let lag_ms = SystemClock.wall_ms().saturating_sub(time.millis());
-    Some(WatermarkState {
-        time: time.to_string(),
-        time_ms: time.millis(),
-        lag_seconds: lag_ms as f64 / 1e3,
-        core: core.number(),
-        split,
-        since_seconds: seconds(now_ns.saturating_sub(since_ns)),
-    })
 }
 
 pub(super) fn seconds(ns: u64) -> f64 {

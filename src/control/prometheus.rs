@@ -2,17 +2,23 @@
 //!
 //! Names carry base units (seconds, bytes); counters end in `_total`. One value per core, so that a
 //! sum is the reader's to make, and a core that stands out is seen.
+//!
+//! Read: `families` (which there are).
+
+mod families;
 
 use std::fmt::Write;
 use std::rc::Rc;
 
 use super::live::{RunIdentity, seconds};
 use super::names::{self, Names};
-use crate::dataflow::OperatorSpec;
-use crate::metrics::{CoreActivity, OperatorActivity, OperatorCounters};
+use crate::metrics::LatencyCounts;
 use crate::reactor::{Clock, SystemClock, process_usage};
-use crate::record::{Timestamp, Watermark};
-use crate::worker::{CoreReport, OutboxStatus};
+use crate::worker::CoreReport;
+use families::{
+    CORES, EXCHANGES, Family, Kind, LATENCY_BOUNDS, OPERATORS, OfTable, OperatorSample, SINKS,
+    SOURCES, in_seconds,
+};
 
 /// What the body is, for the peer.
 pub(super) const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
@@ -22,6 +28,7 @@ pub(super) fn text(
     identity: &RunIdentity,
     names: &Names,
     newest: &[Option<Rc<CoreReport>>],
+    latencies: &[&LatencyCounts],
 ) -> String {
     let mut page = Page { text: String::new(), names, newest };
     page.process(identity);
@@ -32,6 +39,7 @@ pub(super) fn text(
     page.exchanges();
     page.blocked();
     page.per_table("sink", &names.sinks, SINKS);
+    page.latencies(latencies);
     page.text
 }
 
@@ -41,195 +49,13 @@ struct Page<'a> {
     newest: &'a [Option<Rc<CoreReport>>],
 }
 
-#[derive(Clone, Copy)]
-enum Kind {
-    Counter,
-    Gauge,
-}
-
-/// Samples of one name.
-struct Family<T> {
-    name: &'static str,
-    kind: Kind,
-    help: &'static str,
-    value: T,
-}
-
-const fn counter<T: Copy>(name: &'static str, help: &'static str, value: T) -> Family<T> {
-    Family { name, kind: Kind::Counter, help, value }
-}
-
-const fn gauge<T: Copy>(name: &'static str, help: &'static str, value: T) -> Family<T> {
-    Family { name, kind: Kind::Gauge, help, value }
-}
-
-type OfCore = fn(&CoreActivity) -> String;
-/// Of a report, what it says of the source or sink with this index.
-type OfTable = fn(&CoreReport, usize) -> Option<String>;
-type OfOperator = fn(&OperatorSample) -> Option<String>;
-type OfOutbox = fn(&OutboxStatus) -> String;
-
-const CORES: &[Family<OfCore>] = &[
-    counter("pelton_core_busy_seconds_total", "Time in turns with work.", |it| {
-        in_seconds(it.busy_ns)
-    }),
-    counter("pelton_core_parked_seconds_total", "Time asleep.", |it| in_seconds(it.parked_ns)),
-    counter("pelton_core_turns_total", "Turns with work.", |it| it.turns.to_string()),
-];
-
-const SOURCES: &[Family<OfTable>] = &[
-    counter(
-        "pelton_source_records_in_total",
-        "Records found in what was received, decodable or not.",
-        |report, source| Some(report.sources.get(source)?.records_in.to_string()),
-    ),
-    counter("pelton_source_bytes_in_total", "Bytes received or read.", |report, source| {
-        Some(report.sources.get(source)?.bytes_in.to_string())
-    }),
-    counter("pelton_source_rows_out_total", "Rows handed on.", |report, source| {
-        Some(report.sources.get(source)?.rows_out.to_string())
-    }),
-    counter(
-        "pelton_source_splits_opened_total",
-        "Connections or files ever opened.",
-        |report, source| Some(report.sources.get(source)?.splits_opened.to_string()),
-    ),
-    counter(
-        "pelton_source_connections_refused_total",
-        "Connections refused or cut by a limit.",
-        |report, source| Some(report.sources.get(source)?.connections_refused.to_string()),
-    ),
-    gauge("pelton_source_splits_open", "Connections or files that are open.", |report, source| {
-        Some(report.source_statuses.get(source)?.open_splits.to_string())
-    }),
-    counter("pelton_source_busy_seconds_total", "Time reading and decoding.", |report, source| {
-        Some(in_seconds(report.source_statuses.get(source)?.busy_ns))
-    }),
-    gauge(
-        "pelton_source_watermark_seconds",
-        "Event time up to which nothing more is expected; absent while idle.",
-        |report, source| event_seconds(report.source_statuses.get(source)?.watermark),
-    ),
-    gauge(
-        "pelton_source_watermark_held_seconds",
-        "How long the split that holds the watermark back has stood there.",
-        |report, source| {
-            let held = report.source_statuses.get(source)?.holding_back.as_ref()?;
-            Some(in_seconds(SystemClock.monotonic_ns().saturating_sub(held.since_ns)))
-        },
-    ),
-];
-
-const OPERATORS: &[Family<OfOperator>] = &[
-    counter("pelton_operator_rows_in_total", "Rows given to the operator.", |it| {
-        Some(it.counters.rows_in.to_string())
-    }),
-    counter("pelton_operator_rows_out_total", "Rows it pushed.", |it| {
-        Some(it.counters.rows_out.to_string())
-    }),
-    counter("pelton_operator_rows_forwarded_total", "Rows that went on, one for one.", |it| {
-        Some(it.counters.forwarded.to_string())
-    }),
-    counter(
-        "pelton_operator_rows_filtered_total",
-        "Rows for which a condition was not true.",
-        |it| Some(it.counters.filtered.to_string()),
-    ),
-    counter("pelton_operator_rows_late_total", "Rows behind the watermark.", |it| {
-        Some(it.counters.late.to_string())
-    }),
-    counter("pelton_operator_rows_rejected_total", "Rows that could not be evaluated.", |it| {
-        Some(it.counters.rejected.to_string())
-    }),
-    counter("pelton_operator_rows_absorbed_total", "Rows that went into state.", |it| {
-        Some(it.counters.absorbed.to_string())
-    }),
-    counter("pelton_operator_rows_fired_total", "Absorbed rows whose windows have fired.", |it| {
-        Some(it.counters.fired.to_string())
-    }),
-    gauge("pelton_operator_rows_held", "Absorbed rows still in state.", |it| {
-        Some(it.counters.held.to_string())
-    }),
-    counter("pelton_operator_batches_in_total", "Batches given to the operator.", |it| {
-        Some(it.activity.batches_in.to_string())
-    }),
-    counter("pelton_operator_batches_out_total", "Batches it pushed.", |it| {
-        Some(it.activity.batches_out.to_string())
-    }),
-    counter(
-        "pelton_operator_busy_seconds_total",
-        "Time in the operator, without what it fed.",
-        |it| Some(in_seconds(it.activity.busy_ns)),
-    ),
-    gauge("pelton_operator_state_entries", "Keys held, over all panes.", |it| {
-        Some(it.activity.state.entries.to_string())
-    }),
-    gauge("pelton_operator_state_bytes", "Memory of what is held.", |it| {
-        Some(it.activity.state.bytes.to_string())
-    }),
-    gauge(
-        "pelton_operator_watermark_seconds",
-        "Last watermark given to the operator; absent while idle.",
-        |it| event_seconds(it.watermark),
-    ),
-];
-
-const EXCHANGES: &[Family<OfOutbox>] = &[
-    counter("pelton_exchange_rows_total", "Rows given to the exchange.", |it| it.rows.to_string()),
-    counter("pelton_exchange_busy_seconds_total", "Time cutting batches by key.", |it| {
-        in_seconds(it.busy_ns)
-    }),
-    gauge(
-        "pelton_exchange_queued_elements",
-        "Batches and watermarks that wait, over all cores.",
-        |it| it.queued.to_string(),
-    ),
-    gauge("pelton_exchange_queued_elements_max", "As many would fill it.", |it| {
-        it.queued_max.to_string()
-    }),
-];
-
-const SINKS: &[Family<OfTable>] = &[
-    counter("pelton_sink_rows_in_total", "Rows given to the sink.", |report, sink| {
-        Some(report.sinks.get(sink)?.rows_in.to_string())
-    }),
-    counter(
-        "pelton_sink_rows_out_total",
-        "Rows handed to the operating system.",
-        |report, sink| Some(report.sinks.get(sink)?.rows_out.to_string()),
-    ),
-    counter(
-        "pelton_sink_rows_discarded_total",
-        "Rows nobody was there to take, or a slow subscriber missed.",
-        |report, sink| Some(report.sinks.get(sink)?.rows_discarded.to_string()),
-    ),
-    counter(
-        "pelton_sink_bytes_out_total",
-        "Bytes handed to the operating system.",
-        |report, sink| Some(report.sinks.get(sink)?.bytes_out.to_string()),
-    ),
-    counter("pelton_sink_busy_seconds_total", "Time encoding and writing.", |report, sink| {
-        Some(in_seconds(report.sink_statuses.get(sink)?.busy_ns))
-    }),
-    gauge("pelton_sink_full", "1 while the sink takes nothing.", |report, sink| {
-        Some(u8::from(report.sink_statuses.get(sink)?.is_full).to_string())
-    }),
-];
-
-/// One operator on one core.
-struct OperatorSample {
-    spec: OperatorSpec,
-    counters: OperatorCounters,
-    activity: OperatorActivity,
-    watermark: Option<Watermark>,
-}
-
 impl<'a> Page<'a> {
     /// A family's head; its samples follow.
     fn family(&mut self, name: &str, kind: Kind, help: &str) {
         let kind = match kind {
             Kind::Counter => "counter",
             Kind::Gauge => "gauge",
+            Kind::Histogram => "histogram",
         };
         write!(self.text, "# HELP {name} {help}\n# TYPE {name} {kind}\n").expect(MEMORY);
     }
@@ -333,6 +159,25 @@ impl<'a> Page<'a> {
         }
     }
 
+    /// From arrival to being written.
+    fn latencies(&mut self, latencies: &[&LatencyCounts]) {
+        let name = "pelton_latency_seconds";
+        let help = "From the arrival of a row's batch to its being written; of a window, from that \
+                    of the batch that made it fire.";
+        self.family(name, Kind::Histogram, help);
+        let (bucket, sum, count) =
+            (format!("{name}_bucket"), format!("{name}_sum"), format!("{name}_count"));
+        for (sink, counts) in self.names.sinks.iter().zip(latencies) {
+            for (bound, bound_ns) in LATENCY_BOUNDS {
+                let value = counts.count_up_to(bound_ns);
+                self.sample(&bucket, &[("sink", sink), ("le", bound)], value);
+            }
+            self.sample(&bucket, &[("sink", sink), ("le", "+Inf")], counts.count());
+            self.sample(&sum, &[("sink", sink)], in_seconds(counts.sum_ns()));
+            self.sample(&count, &[("sink", sink)], counts.count());
+        }
+    }
+
     fn blocked(&mut self) {
         let name = "pelton_blocked_seconds_total";
         self.family(name, Kind::Counter, "Time that a stage had to wait for room, and where.");
@@ -372,27 +217,6 @@ fn operator_samples(report: &CoreReport) -> Vec<OperatorSample> {
     samples
 }
 
-fn in_seconds(ns: u64) -> String {
-    seconds(ns).to_string()
-}
-
-/// Seconds since the epoch. The end of input is no time.
-fn event_seconds(watermark: Option<Watermark>) -> Option<String> {
-    match watermark {
-        Some(Watermark::At(time)) if Timestamp::MIN < time && time < Timestamp::MAX => {
-            let (seconds, millis) =
-                (time.millis().div_euclid(1000), time.millis().rem_euclid(1000));
-            // Before 1970 the fraction counts back.
-            let sign = if seconds < 0 && millis > 0 { "-" } else { "" };
-            match sign {
-                "" => Some(format!("{seconds}.{millis:03}")),
-                sign => Some(format!("{sign}{}.{:03}", -(seconds + 1), 1000 - millis)),
-            }
-        }
-        _ => None,
-    }
-}
-
 /// A label's value.
 fn escaped(text: &str) -> String {
     text.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")
@@ -401,18 +225,6 @@ fn escaped(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn times_before_1970_are_negative() {
-        let shown = |ms| event_seconds(Some(Watermark::At(Timestamp::from_millis(ms)))).unwrap();
-        assert_eq!(shown(1_234), "1.234");
-        assert_eq!(shown(0), "0.000");
-        assert_eq!(shown(-1), "-0.001");
-        assert_eq!(shown(-1_500), "-1.500");
-        assert_eq!(shown(-2_000), "-2.000");
-        assert_eq!(event_seconds(Some(Watermark::At(Timestamp::MAX))), None);
-        assert_eq!(event_seconds(Some(Watermark::Idle)), None);
-    }
 
     #[test]
     fn labels_are_escaped() {

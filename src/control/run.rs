@@ -44,7 +44,10 @@ const STOPPING_PATIENCE: Duration = Duration::from_secs(5);
 
 pub(super) fn run(job: &Job, options: &RunOptions) -> Result<(), JobError> {
     let began_ns = SystemClock.monotonic_ns();
-    let cpus = resolve_cpus(job)?;
+    let (cpus, crowded) = resolve_cpus(job)?;
+    if let Some(note) = crowded {
+        say(&format!("note: {note}"));
+    }
     let core_count = u16::try_from(cpus.len()).expect("limits::CORES_MAX cores at most");
     let prepared = prepare(job, core_count)?;
     for note in &prepared.notes {
@@ -335,7 +338,8 @@ fn say_what_stopping_waits_for(prepared: &Prepared, totals: &Totals) {
     say(&format!("still stopping: {what}; a second signal ends the process at once"));
 }
 
-fn resolve_cpus(job: &Job) -> Result<Vec<usize>, JobError> {
+/// The CPU of each core, and what is to be said when they are too few.
+pub(super) fn resolve_cpus(job: &Job) -> Result<(Vec<usize>, Option<String>), JobError> {
     let environment = |line: String| JobError::new(ErrorClass::Environment, line);
     let allowed = reactor::allowed_cpus()
         .map_err(|error| environment(format!("cannot ask for this process's CPUs: {error}")))?;
@@ -348,11 +352,9 @@ fn resolve_cpus(job: &Job) -> Result<Vec<usize>, JobError> {
     };
     let cpus = reactor::resolve_cores(&request, &allowed)
         .map_err(|error| environment(format!("reactor.cores: {error}")))?;
-    if cpus.len() > allowed.len() {
-        let (cores, cpus) = (cpus.len(), allowed.len());
-        say(&format!("note: {cores} cores share {cpus} CPUs; latency will suffer"));
-    }
-    Ok(cpus)
+    let (cores, count) = (cpus.len(), allowed.len());
+    let crowded = || format!("{cores} cores share {count} CPUs; latency will suffer");
+    Ok((cpus, (cores > count).then(crowded)))
 }
 
 /// A finished job has nothing to do; an edited one may not silently count as the same.

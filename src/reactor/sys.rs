@@ -3,14 +3,47 @@
 
 #![expect(unsafe_code, reason = "system calls are made here and nowhere else")]
 
-use std::ffi::c_int;
+use std::ffi::{CString, c_int};
+use std::fs::File;
 use std::io;
 use std::mem::{size_of, zeroed};
 use std::net::SocketAddr;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::os::unix::process::CommandExt;
 use std::process::Command;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 use std::time::Duration;
+
+/// A file system, as far as anybody asks.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct FileSystemStatus {
+    /// The number of its kind.
+    pub(super) kind: u64,
+    /// Bytes an ordinary user may still write.
+    pub(super) free_bytes: u64,
+}
+
+/// The file system that `path` is on.
+pub(super) fn file_system_status(path: &Path) -> io::Result<FileSystemStatus> {
+    let path = CString::new(path.as_os_str().as_bytes())?;
+    // SAFETY: all zeroes is a valid `statfs`.
+    let mut raw: libc::statfs = unsafe { zeroed() };
+    // SAFETY: the path ends with a zero, and `raw` is a valid statfs for the duration of the call.
+    check(unsafe { libc::statfs(path.as_ptr(), &raw mut raw) })?;
+    let block_bytes = u64::try_from(raw.f_bsize).unwrap_or(0);
+    Ok(FileSystemStatus {
+        kind: u64::try_from(raw.f_type).unwrap_or(0),
+        free_bytes: raw.f_bavail.saturating_mul(block_bytes),
+    })
+}
+
+/// Gives a file its first `bytes` bytes of blocks.
+pub(super) fn fallocate(file: &File, bytes: u64) -> io::Result<()> {
+    let length = libc::off_t::try_from(bytes).map_err(io::Error::other)?;
+    // SAFETY: no memory is passed.
+    check(unsafe { libc::fallocate(file.as_raw_fd(), 0, 0, length) }).map(drop)
+}
 
 /// Connections the kernel completes before they are accepted.
 const BACKLOG_MAX: c_int = 1024;

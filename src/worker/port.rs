@@ -60,7 +60,7 @@ impl Port<'_> {
         match element {
             Element::Batch(batch) => {
                 let outer = self.meter.enter(self.sinks[sink].account());
-                self.sinks[sink].write(&batch, self.now_ns, self.io);
+                self.sinks[sink].write(&batch, self.io);
                 self.meter.enter(outer);
             }
             Element::End => self.sinks[sink].writer_ended(),

@@ -10,7 +10,8 @@ use super::{
 use crate::dataflow::SourceIndex;
 use crate::limits::{DIVERTED_EXAMPLES_MAX, REPORT_INTERVAL_IDLE_NS, REPORT_INTERVAL_NS};
 use crate::metrics::{
-    CoreActivity, LatencyHistogram, RejectionKind, Rejections, SinkCounters, SourceCounters,
+    CoreActivity, LatencyDelta, LatencyHistogram, RejectionKind, Rejections, SinkCounters,
+    SourceCounters,
 };
 use crate::operator::{Diverted, DivertedKind};
 use crate::reactor::Io;
@@ -75,6 +76,8 @@ pub struct CoreReport {
     pub source_statuses: Vec<SourceStatus>,
     /// Per sink, besides its counters.
     pub sink_statuses: Vec<SinkStatus>,
+    /// Per sink, from arrival to being written, since the last report.
+    pub sink_latencies: Vec<LatencyDelta>,
     /// Sending ends of exchanges.
     pub outboxes: Vec<OutboxStatus>,
     /// Whom stages have waited for.
@@ -107,6 +110,7 @@ impl CoreReport {
             sinks: Vec::new(),
             source_statuses: Vec::new(),
             sink_statuses: Vec::new(),
+            sink_latencies: Vec::new(),
             outboxes: Vec::new(),
             blocked: Vec::new(),
             rejections: Vec::new(),
@@ -288,6 +292,7 @@ impl Worker {
         };
         let source = |slot: &SourceSlot| slot.status(self.meter.spent_ns(slot.account()));
         let sink = |slot: &SinkSlot| slot.status(self.meter.spent_ns(slot.account()));
+        let sink_latencies = self.sinks.iter_mut().map(SinkSlot::take_latencies).collect();
         let activity = CoreActivity { parked_ns: io.parked_ns(), ..self.reporter.activity };
         let latencies = self.sinks.iter().filter(|_| is_final).map(SinkSlot::latency).cloned();
         CoreReport {
@@ -299,6 +304,7 @@ impl Worker {
             operators,
             source_statuses: self.sources.iter().map(source).collect(),
             sink_statuses: self.sinks.iter().map(sink).collect(),
+            sink_latencies,
             outboxes: self.outboxes.iter().map(outbox).collect(),
             blocked,
             rejections: self.reporter.rejections.clone(),

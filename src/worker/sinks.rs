@@ -1,7 +1,7 @@
 //! A sink on one core, with what the worker must know of it.
 
 use super::SinkStatus;
-use crate::metrics::{Account, LatencyHistogram, SinkCounters};
+use crate::metrics::{Account, LatencyCounts, LatencyDelta, LatencyHistogram, SinkCounters};
 use crate::reactor::Io;
 use crate::record::Batch;
 use crate::sink::Sink;
@@ -14,21 +14,26 @@ pub(crate) struct SinkSlot {
     writers: usize,
     finished: bool,
     latency: LatencyHistogram,
+    /// The same since the last report.
+    news: LatencyCounts,
     account: Account,
 }
 
 impl SinkSlot {
     pub(crate) fn new(sink: Box<dyn Sink>, writers: usize, account: Account) -> SinkSlot {
-        SinkSlot { sink, writers, finished: false, latency: LatencyHistogram::new(), account }
+        let (latency, news) = (LatencyHistogram::new(), LatencyCounts::default());
+        SinkSlot { sink, writers, finished: false, latency, news, account }
     }
 
-    pub(super) fn write(&mut self, batch: &Batch, now_ns: u64, io: &mut dyn Io) {
+    pub(super) fn write(&mut self, batch: &Batch, io: &mut dyn Io) {
         if batch.is_empty() {
             return;
         }
-        let latency_ns = now_ns.saturating_sub(batch.arrival_ns);
-        self.latency.record(latency_ns, batch.len() as u64);
         self.sink.write(batch, io);
+        // Not the turn's time: rows that came in this turn have taken what it took.
+        let latency_ns = io.clock().monotonic_ns().saturating_sub(batch.arrival_ns);
+        self.latency.record(latency_ns, batch.len() as u64);
+        self.news.record(latency_ns, batch.len() as u64);
     }
 
     pub(super) fn account(&self) -> Account {
@@ -79,6 +84,11 @@ impl SinkSlot {
 
     pub(super) fn counters(&self) -> SinkCounters {
         *self.sink.counters()
+    }
+
+    /// Latencies since it was asked last.
+    pub(super) fn take_latencies(&mut self) -> LatencyDelta {
+        self.news.take()
     }
 
     /// From the arrival of a batch to its being written here.

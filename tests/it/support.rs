@@ -95,9 +95,13 @@ impl Directory {
 impl Directory {
     /// Starts the program here after a command of the shell, such as `ulimit -n 64`.
     pub(crate) fn start_limited(&self, limit: &str, arguments: &[&str]) -> Running {
+        self.start_by(&format!("{limit} && exec \"$0\" \"$@\""), arguments)
+    }
+
+    /// Has a shell start the program here: `script` ends with `exec "$0" "$@"`.
+    pub(crate) fn start_by(&self, script: &str, arguments: &[&str]) -> Running {
         let mut command = Command::new("sh");
-        let run = format!("{limit} && exec \"$0\" \"$@\"");
-        command.args(["-c", &run, env!("CARGO_BIN_EXE_pelton")]).args(arguments);
+        command.args(["-c", script, env!("CARGO_BIN_EXE_pelton")]).args(arguments);
         command.current_dir(self.0.path());
         Running::start(command)
     }

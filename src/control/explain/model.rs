@@ -3,17 +3,15 @@
 use serde::Serialize;
 use std::time::Duration;
 
-use crate::config::{
-    DurabilityMode, FileSourceConfig, Job, Release, SinkConnector, SourceConnector,
-};
+use super::words::{durability_words, release_words, sink_connector, source_connector, words};
+use crate::config::{FileSourceConfig, Job, SinkConnector, SourceConnector};
 use crate::control::names::{Names, operator_id};
 use crate::control::prepare::{Prepared, PreparedSink, PreparedSource};
 use crate::dataflow::{
     EdgeIndex, NodeIndex, NodeKind, OperatorSpec, OutletSpec, Routing, StageInput, TreeSpec,
 };
 use crate::operator::{TimeDomain, WindowAggregateSpec, WindowKind};
-use crate::reactor::TcpEndpoint;
-use crate::source::{Pacing, Rowtime};
+use crate::source::Rowtime;
 use crate::stdx::{format_byte_size, format_duration};
 
 /// Version of the document's form.
@@ -372,68 +370,4 @@ fn sink_base(sink: &PreparedSink, parallelism: &'static str) -> SinkWords {
         release: release_words(sink.config.release),
         latency_floor: String::new(),
     }
-}
-
-/// What a crash costs.
-fn durability_words(mode: DurabilityMode) -> &'static str {
-    match mode {
-        DurabilityMode::On => {
-            "durability \"on\": windows and output survive a crash; journals are not built yet, so \
-             that it runs as \"off\""
-        }
-        DurabilityMode::Off => {
-            "durability \"off\": nothing is kept; after a crash the job is run again from the start"
-        }
-    }
-}
-
-/// What a reader of the output may rely on.
-fn release_words(release: Release) -> &'static str {
-    match release {
-        Release::Immediate => {
-            "release \"immediate\": rows leave at once, and may be written again after a crash"
-        }
-        Release::Commit => {
-            "release \"commit\": rows leave with their checkpoint, each exactly once; until there \
-             are checkpoints they leave at once"
-        }
-    }
-}
-
-pub(in crate::control) fn source_connector(connector: &SourceConnector) -> String {
-    match connector {
-        SourceConnector::Tcp(tcp) => endpoint_words(tcp.endpoint),
-        SourceConnector::File(file) => format!("file {}", file.path.display()),
-        SourceConnector::Nexmark(nexmark) => format!("nexmark, {}", pacing_words(nexmark.pacing)),
-        SourceConnector::Datagen(datagen) => format!("datagen, {}", pacing_words(datagen.pacing)),
-    }
-}
-
-fn pacing_words(pacing: Pacing) -> String {
-    let rows = pacing.rows.map_or("no end".to_owned(), |rows| format!("{rows} rows"));
-    match pacing.rows_per_second {
-        Some(rate) => format!("{rows} at {rate} a second"),
-        None => format!("{rows} as fast as they are taken"),
-    }
-}
-
-fn sink_connector(connector: &SinkConnector) -> String {
-    match connector {
-        SinkConnector::Tcp(tcp) => endpoint_words(tcp.endpoint),
-        SinkConnector::File(file) => format!("files in {}", file.path.display()),
-        SinkConnector::Print => "standard output".to_owned(),
-        SinkConnector::Blackhole => "counted and dropped".to_owned(),
-    }
-}
-
-fn endpoint_words(endpoint: TcpEndpoint) -> String {
-    match endpoint {
-        TcpEndpoint::Listen(address) => format!("tcp, listening on {address}"),
-        TcpEndpoint::Connect(address) => format!("tcp, connecting to {address}"),
-    }
-}
-
-/// A length of time in words.
-pub(super) fn words(millis: i64) -> String {
-    format_duration(Duration::from_millis(millis.unsigned_abs()))
 }

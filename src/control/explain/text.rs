@@ -2,7 +2,8 @@
 
 use std::fmt::Write;
 
-use super::model::{Chain, Explained, Input, Operator, Outlet, SourceWords, words};
+use super::model::{Chain, Explained, Input, Operator, Outlet, SourceWords};
+use super::words::words;
 
 /// Stages in the order of the data: what each reads, computes and feeds.
 pub(super) fn tree(explained: &Explained) -> String {

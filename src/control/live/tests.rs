@@ -3,9 +3,10 @@
 use super::*;
 use crate::dataflow::{Graph, SinkIndex};
 use crate::metrics::{CoreActivity, SinkCounters, SourceCounters};
+use crate::record::{Timestamp, Watermark};
 use crate::source::HoldingBack;
 use crate::stdx::CoreId;
-use crate::worker::{BlockedBy, BlockedStatus};
+use crate::worker::{BlockedBy, BlockedStatus, SourceStatus};
 
 const SECOND_NS: u64 = 1_000_000_000;
 
@@ -73,6 +74,29 @@ fn the_first_report_is_compared_with_the_start() {
     live.take(report(0, 5, 1_000));
     let rate = live.status(false).sources[0].records_per_second;
     assert!((1_999.0..2_001.0).contains(&rate), "{rate}");
+}
+
+#[test]
+fn latencies_are_those_of_the_last_ten_seconds_and_of_all() {
+    let mut live = live(1);
+    for tenths in 1..=200 {
+        let mut counts = LatencyCounts::default();
+        // Slow in the first half.
+        counts.record(if tenths <= 95 { 5_000_000 } else { 1_000 }, 10);
+        live.take(CoreReport { sink_latencies: vec![counts.take()], ..report(0, tenths, 0) });
+    }
+    let sink = &live.status(false).sinks[0];
+    assert_eq!((sink.latency_us.rows, sink.latency_us_overall.rows), (1_010, 2_000));
+    assert!((1.0..1.05).contains(&sink.latency_us.p99_9), "{sink:?}");
+    assert!((5_000.0..5_200.0).contains(&sink.latency_us_overall.p99), "{sink:?}");
+    let metrics = live.answer(Page::Metrics, false).body;
+    for line in [
+        "pelton_latency_seconds_bucket{sink=\"out\",le=\"0.001\"} 1050\n",
+        "pelton_latency_seconds_bucket{sink=\"out\",le=\"+Inf\"} 2000\n",
+        "pelton_latency_seconds_count{sink=\"out\"} 2000\n",
+    ] {
+        assert!(metrics.contains(line), "{line} is not in {metrics}");
+    }
 }
 
 fn standing(watermark: Watermark, origin: Option<&str>) -> SourceStatus {

@@ -1,0 +1,72 @@
+//! What explanations say of connectors, durability and time.
+
+use std::time::Duration;
+
+use crate::config::{DurabilityMode, Release, SinkConnector, SourceConnector};
+use crate::reactor::TcpEndpoint;
+use crate::source::Pacing;
+use crate::stdx::format_duration;
+
+/// What a crash costs.
+pub(super) fn durability_words(mode: DurabilityMode) -> &'static str {
+    match mode {
+        DurabilityMode::On => {
+            "durability \"on\": windows and output survive a crash; journals are not built yet, so \
+             that it runs as \"off\""
+        }
+        DurabilityMode::Off => {
+            "durability \"off\": nothing is kept; after a crash the job is run again from the start"
+        }
+    }
+}
+
+/// What a reader of the output may rely on.
+pub(super) fn release_words(release: Release) -> &'static str {
+    match release {
+        Release::Immediate => {
+            "release \"immediate\": rows leave at once, and may be written again after a crash"
+        }
+        Release::Commit => {
+            "release \"commit\": rows leave with their checkpoint, each exactly once; until there \
+             are checkpoints they leave at once"
+        }
+    }
+}
+
+pub(in crate::control) fn source_connector(connector: &SourceConnector) -> String {
+    match connector {
+        SourceConnector::Tcp(tcp) => endpoint_words(tcp.endpoint),
+        SourceConnector::File(file) => format!("file {}", file.path.display()),
+        SourceConnector::Nexmark(nexmark) => format!("nexmark, {}", pacing_words(nexmark.pacing)),
+        SourceConnector::Datagen(datagen) => format!("datagen, {}", pacing_words(datagen.pacing)),
+    }
+}
+
+fn pacing_words(pacing: Pacing) -> String {
+    let rows = pacing.rows.map_or("no end".to_owned(), |rows| format!("{rows} rows"));
+    match pacing.rows_per_second {
+        Some(rate) => format!("{rows} at {rate} a second"),
+        None => format!("{rows} as fast as they are taken"),
+    }
+}
+
+pub(super) fn sink_connector(connector: &SinkConnector) -> String {
+    match connector {
+        SinkConnector::Tcp(tcp) => endpoint_words(tcp.endpoint),
+        SinkConnector::File(file) => format!("files in {}", file.path.display()),
+        SinkConnector::Print => "standard output".to_owned(),
+        SinkConnector::Blackhole => "counted and dropped".to_owned(),
+    }
+}
+
+fn endpoint_words(endpoint: TcpEndpoint) -> String {
+    match endpoint {
+        TcpEndpoint::Listen(address) => format!("tcp, listening on {address}"),
+        TcpEndpoint::Connect(address) => format!("tcp, connecting to {address}"),
+    }
+}
+
+/// A length of time in words.
+pub(super) fn words(millis: i64) -> String {
+    format_duration(Duration::from_millis(millis.unsigned_abs()))
+}

@@ -1,0 +1,60 @@
+//! Reading reports: one operator over its stages, one source over its cores.
+
+use super::seconds;
+use crate::control::status::WatermarkState;
+use crate::dataflow::OperatorSpec;
+use crate::metrics::OperatorActivity;
+use crate::reactor::{Clock, SystemClock};
+use crate::record::{Timestamp, Watermark};
+use crate::stdx::CoreId;
+use crate::worker::{CoreReport, OperatorStatus, SourceStatus};
+
+/// An operator on one core, over the stages it stands in.
+#[derive(Default)]
+pub(super) struct OnCore {
+    pub(super) rows_in: u64,
+    pub(super) activity: OperatorActivity,
+    pub(super) watermark: Option<Timestamp>,
+}
+
+pub(super) fn on_core(report: &CoreReport, spec: OperatorSpec) -> OnCore {
+    let mut found = OnCore::default();
+    for status in report.operators.iter().filter(|status| status.spec == spec) {
+        let OperatorStatus { counters, activity, watermark, .. } = status;
+        found.rows_in += counters.rows_in;
+        found.activity += *activity;
+        if let Some(Watermark::At(time)) = watermark {
+            found.watermark = Some(found.watermark.map_or(*time, |lowest| lowest.min(*time)));
+        }
+    }
+    found
+}
+
+/// The lowest watermark of a source's cores; that of a core that is idle or has ended holds nobody.
+pub(super) fn lowest<'a>(
+    name: &str,
+    statuses: impl Iterator<Item = (CoreId, &'a SourceStatus)>,
+    now_ns: u64,
+) -> Option<WatermarkState> {
+    let at = |(core, status): (_, &'a SourceStatus)| match status.watermark {
+        Some(Watermark::At(time)) if !status.has_ended && time < Timestamp::MAX => {
+            Some((time, core, status))
+        }
+        _ => None,
+    };
+    let (time, core, status) =
+        statuses.filter_map(at).min_by_key(|(time, core, _)| (*time, *core))?;
+    let (split, since_ns) = match &status.holding_back {
+        Some(holding) => (holding.origin.to_string(), holding.since_ns),
+        None => (name.to_owned(), status.watermark_since_ns),
+    };
+    let lag_ms = SystemClock.wall_ms().saturating_sub(time.millis());
+    Some(WatermarkState {
+        time: time.to_string(),
+        time_ms: time.millis(),
+        lag_seconds: lag_ms as f64 / 1e3,
+        core: core.number(),
+        split,
+        since_seconds: seconds(now_ns.saturating_sub(since_ns)),
+    })
+}
