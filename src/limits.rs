@@ -33,6 +33,10 @@ pub const FRAME_HELLO_BYTES_MAX: usize = 256 * 1024;
 /// Bytes of the name of a producer, subscriber or sink.
 pub const FRAME_NAME_BYTES_MAX: usize = 255;
 
+/// Bytes of the list that LISTAGG, ARRAY_AGG or COLLECT keeps of one group: a result's column has
+/// offsets of 32 bits, and doubling must stay below them.
+pub const LIST_BYTES_MAX: u64 = 1 << 30;
+
 /// Longest line that may be configured.
 pub const LINE_BYTES_CEILING: usize = 1024 * 1024 * 1024;
 

@@ -101,6 +101,11 @@ pub trait SourceOutput {
     fn is_full(&self) -> bool;
     /// The turn's budget: rows to decode in one poll, also of those that cannot be pushed yet.
     fn rows_max(&self) -> usize;
+    /// True when rows are to be numbered in the order of their split (`RowTags::positions`). Only a
+    /// source whose one split is read by several cores has to look: others are numbered behind it.
+    fn wants_positions(&self) -> bool {
+        false
+    }
     /// Takes a record that could not be decoded or admitted. The source has counted it.
     fn reject(&mut self, rejection: Rejection);
     /// Sends to the same source's instance on another core. Messages are few and never dropped.

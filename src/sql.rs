@@ -26,6 +26,7 @@ mod floats;
 mod functions;
 mod integers;
 mod interval;
+mod intervals;
 mod job;
 mod literals;
 mod lower;

@@ -59,7 +59,11 @@ fn build_operator(graph: &Graph, spec: OperatorSpec, options: ChainOptions) -> B
         OperatorSpec::WindowSender(index) => Box::new(WindowSender::new(plan(index), hasher)),
         OperatorSpec::WindowReceiver(index) => {
             let schema = Arc::clone(&graph.nodes[index.0].schema);
-            Box::new(WindowReceiver::new(plan(index), schema, hasher, tracking))
+            let receiver = WindowReceiver::new(plan(index), schema, hasher, tracking);
+            match graph.feeds_ordered(index) {
+                true => Box::new(receiver.with_positions()),
+                false => Box::new(receiver),
+            }
         }
     }
 }

@@ -54,6 +54,7 @@ fn continues(run: &[Batch], batch: &Batch) -> bool {
         && rows + batch.len() <= BATCH_ROWS_MAX
         && first.rows.schema_ref() == batch.rows.schema_ref()
         && first.tags.watermarks.is_some() == batch.tags.watermarks.is_some()
+        && first.tags.positions.is_some() == batch.tags.positions.is_some()
         && first.tags.hashes.is_some() == batch.tags.hashes.is_some()
         && origin(first) == origin(batch)
 }
@@ -78,6 +79,7 @@ fn join(run: &[Batch]) -> Result<Batch, ArrowError> {
     let rows = concat_batches(run[0].rows.schema_ref(), run.iter().map(|batch| &batch.rows))?;
     let tags = RowTags {
         watermarks: join_buffers(run, |tags| tags.watermarks.as_ref()),
+        positions: join_buffers(run, |tags| tags.positions.as_ref()),
         hashes: join_buffers(run, |tags| tags.hashes.as_ref()),
         provenance: join_provenance(run)?,
     };

@@ -104,4 +104,28 @@ pub enum AggregateFunction {
     Max,
     /// Mean; of integers an integer, truncated towards zero.
     Avg,
+    /// The first argument that is not NULL, in the order of rows.
+    FirstValue,
+    /// The last argument that is not NULL.
+    LastValue,
+    /// How often there was each argument that is not NULL: a map of them to numbers (INT).
+    Collect,
+    /// All arguments in the order of rows, also NULLs; NULL of none.
+    ArrayAgg,
+    /// Arguments that are not NULL in the order of rows; NULL of none.
+    ListPresent,
+    /// Sum of the squared deviations of doubles from their mean; NULL of none.
+    SquaredDeviations,
+}
+
+impl AggregateCall {
+    /// True when the result depends on the order of rows.
+    pub fn is_ordered(&self) -> bool {
+        use AggregateFunction as F;
+        match self.function {
+            F::FirstValue | F::LastValue | F::ArrayAgg | F::ListPresent => true,
+            F::SquaredDeviations => self.distinct,
+            F::Count | F::Sum | F::Min | F::Max | F::Avg | F::Collect => false,
+        }
+    }
 }

@@ -124,6 +124,28 @@ fn a_hopping_window_with_distinct_and_filter() {
 }
 
 #[test]
+fn values_in_the_order_of_rows() {
+    check(
+        "INSERT INTO output SELECT k, FIRST_VALUE(s) AS a, LAST_VALUE(v) AS b, LISTAGG(s, '|') AS c, \
+         ARRAY_AGG(v) FILTER (WHERE v > 0) AS d, LAST_VALUE(DISTINCT s) AS e, COLLECT(s) AS f, \
+         COUNT(DISTINCT s) AS g, window_end FROM TABLE(HOP(TABLE input, DESCRIPTOR(ts), \
+         INTERVAL '1' SECOND, INTERVAL '5' SECOND)) GROUP BY k, window_start, window_end",
+    );
+}
+
+#[test]
+fn values_in_the_order_of_windows() {
+    check(
+        "CREATE VIEW per_second AS SELECT COUNT(*) AS n, LISTAGG(s) AS s, window_time AS at \
+         FROM TABLE(TUMBLE(TABLE input, DESCRIPTOR(ts), INTERVAL '1' SECOND)) \
+         GROUP BY window_start, window_end, window_time; \
+         INSERT INTO output SELECT ARRAY_AGG(n) AS ns, FIRST_VALUE(s) AS s, LAST_VALUE(n) AS n, window_end \
+         FROM TABLE(TUMBLE(TABLE per_second, DESCRIPTOR(at), INTERVAL '10' SECOND)) \
+         GROUP BY window_start, window_end",
+    );
+}
+
+#[test]
 fn a_window_over_a_window() {
     check(
         "CREATE VIEW per_key AS SELECT k, COUNT(*) AS n, window_time AS moment \

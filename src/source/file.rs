@@ -42,6 +42,10 @@ use header::Header;
 /// Rows that a decoded slice counts for at least, against the turn's budget.
 const SLICE_ROWS_MIN: usize = 512;
 
+/// More rows than any chunk has, also one that is a whole file; with 2^27 chunks, half a petabyte, still
+/// below the last position.
+const CHUNK_ROWS_MAX: u64 = 1 << 36;
+
 /// Everything a file source must know on one core.
 #[derive(Clone)]
 pub struct FileSourceOptions {
@@ -100,7 +104,8 @@ impl FileSource {
     /// A source at its core's first chunk.
     pub fn new(plan: Arc<FilePlan>, options: FileSourceOptions) -> FileSource {
         let FileSourceOptions { core, core_count, .. } = options;
-        let dealing = Dealing { core, core_count, chunk_count: plan.chunk_count() };
+        let chunk_count = plan.chunk_count();
+        let dealing = Dealing { core, core_count, chunk_count, chunk_rows_max: CHUNK_ROWS_MAX };
         FileSource {
             sequence: Sequence::new(dealing, options.event_time.is_some()),
             reader: ChunkReader::new(Arc::clone(&plan)),

@@ -101,7 +101,7 @@ impl GeneratedSource {
         let GeneratedOptions { core, core_count, pacing, .. } = options;
         let chunk_rows = pacing.chunk_rows();
         let chunk_count = pacing.rows.map_or(u64::MAX, |rows| rows.div_ceil(chunk_rows));
-        let dealing = Dealing { core, core_count, chunk_count };
+        let dealing = Dealing { core, core_count, chunk_count, chunk_rows_max: chunk_rows };
         GeneratedSource {
             chunk_rows,
             sequence: Sequence::new(dealing, options.event_time.is_some()),

@@ -36,6 +36,8 @@ pub(super) struct Dealing {
     pub(super) core_count: u16,
     /// Chunks of the whole sequence.
     pub(super) chunk_count: u64,
+    /// More rows than a chunk has: by it, rows are numbered through all chunks.
+    pub(super) chunk_rows_max: u64,
 }
 
 /// One core's part.
@@ -48,6 +50,8 @@ pub(super) struct Sequence {
     held: VecDeque<HeldChunk>,
     /// Own chunk to be pushed next, or being pushed.
     position: u64,
+    /// Rows of that chunk that have been pushed.
+    chunk_rows: u64,
     maxima: Maxima,
     /// The watermark after the last row pushed.
     pushed_watermark: Timestamp,
@@ -61,6 +65,7 @@ impl Sequence {
         Sequence {
             next_chunk: first,
             position: first,
+            chunk_rows: 0,
             held: VecDeque::new(),
             maxima: Maxima::new(dealing.core_count),
             pushed_watermark: Timestamp::MIN,
@@ -113,8 +118,13 @@ impl Sequence {
             while !out.is_full()
                 && let Some(held) = front.batches.pop_front()
             {
-                let (batch, watermark) = held.raised_to(prefix);
+                let (mut batch, watermark) = held.raised_to(prefix);
                 self.pushed_watermark = watermark;
+                if out.wants_positions() {
+                    let first = self.position.saturating_mul(self.dealing.chunk_rows_max);
+                    batch.number(first.saturating_add(self.chunk_rows));
+                }
+                self.chunk_rows += batch.len() as u64;
                 rows += batch.len() as u64;
                 out.push(batch);
             }
@@ -122,6 +132,7 @@ impl Sequence {
                 break;
             }
             self.held.pop_front();
+            self.chunk_rows = 0;
             self.position = self.position.saturating_add(u64::from(self.dealing.core_count));
         }
         rows

@@ -44,6 +44,7 @@ use chrono_tz::Tz;
 pub(super) use aggregate::{NamedAggregate, aggregate_of, aggregate_type, named_type};
 pub(super) use like::bind_like;
 pub(super) use registry::{aggregate_udf, scalar_udf};
+pub(super) use time::moved_by;
 
 use super::eval::{Typed, fold};
 use super::types::type_name;
@@ -68,11 +69,23 @@ pub(super) struct Scalar {
 /// Name under which a ROW's field is read; no user can write it.
 pub(super) const FIELD_FUNCTION: &str = "$FIELD";
 
+/// Name under which an aggregate's argument stands together with its text; no user can write it.
+pub(super) const ARGUMENT_FUNCTION: &str = "$ARGUMENT";
+
 /// Name of `x IS JSON`, with the kind of JSON as its second argument.
 pub(super) const IS_JSON_FUNCTION: &str = "$IS_JSON";
 
 /// Name of `JSON(x)`, which stands inside of other JSON only.
 pub(super) const JSON_FUNCTION: &str = "$JSON";
+
+/// Name of a multiple of an interval.
+pub(super) const TIMES_FUNCTION: &str = "$TIMES";
+
+/// Name of what is inside of a JSON array of one member.
+pub(super) const JSON_MEMBER_FUNCTION: &str = "$JSON_MEMBER";
+
+/// Name of the JSON object of a list of keys and members.
+pub(super) const JSON_OBJECT_OF_FUNCTION: &str = "$JSON_OBJECT_OF";
 
 /// Name of `(a, b) OVERLAPS (c, d)`.
 pub(super) const OVERLAPS_FUNCTION: &str = "$OVERLAPS";
@@ -108,6 +121,7 @@ fn scalars() -> impl Iterator<Item = &'static Scalar> {
         map::SCALARS,
         row::SCALARS,
         symmetric::SCALARS,
+        aggregate::SCALARS,
     ]
     .into_iter()
     .flatten()

@@ -13,6 +13,7 @@ use super::eval::{Call, Physical, Typed, equal};
 use super::floats::{compare_floats, is_float};
 use super::functions::BindOptions;
 use super::integers::divide;
+use super::intervals::{interval_arithmetic, is_interval};
 use super::moments::compare_moments;
 use super::texts::compare_texts;
 use super::types::{
@@ -66,10 +67,6 @@ fn common_number(left: &Typed, right: &Typed) -> Option<DataType> {
         true => Some(left.data_type.clone()),
         false => common_type(&left.data_type, &right.data_type),
     }
-}
-
-fn is_interval(typed: &Typed) -> bool {
-    matches!(typed.data_type, DataType::Interval(_))
 }
 
 /// Both sides as `operands`, then the operator, which gives `result`.
@@ -286,43 +283,39 @@ fn remainder(a: i256, b: i256, scales: DecimalScales) -> PlanResult<Option<i256>
         .and_then(|value| rescaled(value, fine, scales.result)))
 }
 
-/// A time plus or minus an interval constant.
+/// A time plus or minus an interval, and other arithmetic of intervals. A timestamp moved by a constant
+/// is what most queries have.
 fn temporal(
     operator: Operator,
     left: Typed,
     right: Typed,
     options: &BindOptions,
 ) -> Result<Typed, String> {
-    let undefined = format!(
-        "{} {operator} {} is not defined; an INTERVAL is added to or subtracted from a time",
-        type_name(&left.data_type),
-        type_name(&right.data_type)
-    );
     let (time, interval) = match (operator, is_interval(&left), is_interval(&right)) {
-        (Operator::Plus | Operator::Minus, false, true) => (left, right),
-        (Operator::Plus, true, false) => (right, left),
-        _ => return Err(undefined),
+        (Operator::Plus | Operator::Minus, false, true) => (&left, &right),
+        (Operator::Plus, true, false) => (&right, &left),
+        _ => return interval_arithmetic(operator, left, right, options),
     };
-    let Some(ScalarValue::IntervalMonthDayNano(Some(length))) = interval.literal().cloned() else {
-        return Err("an INTERVAL must be a literal here".into());
+    let constant = match interval.literal() {
+        Some(ScalarValue::IntervalMonthDayNano(Some(length))) => Some(*length),
+        _ => None,
     };
-    let result = time.data_type.clone();
-    match &time.data_type {
-        DataType::Timestamp(unit, _) if length.months == 0 => {
+    match (&time.data_type, constant) {
+        (DataType::Timestamp(unit, _), Some(length)) if length.months == 0 => {
             let nanos = length.nanoseconds + i64::from(length.days) * 86_400_000_000_000;
             let signed = if operator == Operator::Minus { -nanos } else { nanos };
-            let label = format!("{operator}");
-            let moved = shifted(time.expr, interval.expr, label, signed, *unit, &result);
+            let (label, result) = (format!("{operator}"), time.data_type.clone());
+            let (moved, by) = (Arc::clone(&time.expr), Arc::clone(&interval.expr));
+            let moved = shifted(moved, by, label, signed, *unit, &result);
             let to = SqlType { data_type: result.clone(), bound: time.bound };
             cast(Typed::new(moved, result), &to, false, options)
         }
-        DataType::Timestamp(..) => {
-            Ok(Typed::new(Arc::new(BinaryExpr::new(time.expr, operator, interval.expr)), result))
+        (DataType::Timestamp(..), Some(_)) => {
+            let (moved, by) = (Arc::clone(&time.expr), Arc::clone(&interval.expr));
+            let result = time.data_type.clone();
+            Ok(Typed::new(Arc::new(BinaryExpr::new(moved, operator, by)), result))
         }
-        DataType::Date32 if length.nanoseconds % 86_400_000_000_000 == 0 => {
-            Ok(Typed::new(Arc::new(BinaryExpr::new(time.expr, operator, interval.expr)), result))
-        }
-        _ => Err(undefined),
+        _ => interval_arithmetic(operator, left, right, options),
     }
 }
 

@@ -13,14 +13,15 @@ pub(super) use access::field_of;
 pub(super) use star::expand_stars;
 
 use sqlparser::ast::{
-    CastKind, CeilFloorKind, DataType, DateTimeField, Expr, Function, FunctionArg, FunctionArgExpr,
-    FunctionArgumentList, FunctionArguments, Ident, Interval, ObjectName, Query, Select,
-    SelectItem, SetExpr, Spanned, TableFactor, TrimWhereField, Value,
+    BinaryOperator, CastKind, CeilFloorKind, DataType, DateTimeField, Expr, Function, FunctionArg,
+    FunctionArgExpr, FunctionArgumentList, FunctionArguments, Ident, Interval, ObjectName, Query,
+    Select, SelectItem, SetExpr, Spanned, TableFactor, TrimWhereField, Value,
 };
 use sqlparser::tokenizer::Span;
 use std::collections::HashSet;
 
 use super::error::{Checked, Fault};
+use super::functions::{ARGUMENT_FUNCTION, TIMES_FUNCTION, is_aggregate};
 use super::interval::{IntervalLength, interval_length};
 use super::literals::{type_literal, value_literal};
 use super::walk::{Visitor, walk_expr, walk_query};
@@ -156,6 +157,7 @@ fn rewritten(expr: &mut Expr) -> Checked<Option<Expr>> {
         }
         Expr::Function(function) => {
             count_rows(function);
+            tell_casts_apart(function);
             return Ok(None);
         }
         Expr::Extract { field, expr, .. } => {
@@ -187,6 +189,12 @@ fn rewritten(expr: &mut Expr) -> Checked<Option<Expr>> {
             let mut arguments = vec![taken_from(expr)];
             arguments.extend(trim_what.iter_mut().map(|what| taken_from(what)));
             call(name, arguments, span)
+        }
+        // DataFusion has no type for it.
+        Expr::BinaryOp { left, op: BinaryOperator::Multiply, right }
+            if matches!(**left, Expr::Interval(_)) || matches!(**right, Expr::Interval(_)) =>
+        {
+            call(TIMES_FUNCTION, vec![taken_from(left), taken_from(right)], span)
         }
         Expr::Array(array) => call("ARRAY", std::mem::take(&mut array.elem), span),
         Expr::Tuple(parts) => call("ROW", std::mem::take(parts), span),
@@ -271,6 +279,23 @@ fn count_rows(function: &mut Function) {
     {
         let one = Value::Number("1".into(), false).with_span(span);
         *argument = FunctionArgExpr::Expr(Expr::Value(one));
+    }
+}
+
+/// DataFusion calls SUM(x) and SUM(CAST(x AS BIGINT)) by one name, and refuses both together. So an
+/// aggregate's argument with a cast in it is given its text, too.
+fn tell_casts_apart(function: &mut Function) {
+    if !is_aggregate(&function.name.to_string()) {
+        return;
+    }
+    let span = function.name.span();
+    let FunctionArguments::List(list) = &mut function.args else { return };
+    for argument in &mut list.args {
+        let FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) = argument else { continue };
+        let written = expr.to_string();
+        if written.contains("CAST(") {
+            *expr = call(ARGUMENT_FUNCTION, vec![taken_from(expr), text(&written, span)], span);
+        }
     }
 }
 

@@ -10,8 +10,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 pub(super) use nested::{
-    class_of, is_multiset, is_nested, list_of, map_of, map_parts, row_of, structured_of,
-    without_bounds,
+    class_of, is_multiset, is_nested, list_of, map_of, map_parts, multiset_of, row_of,
+    structured_of, without_bounds,
 };
 use nested::{common_nested, nested_converts, nested_name};
 

@@ -27,6 +27,16 @@ impl HeapSlot {
     /// No value.
     pub const EMPTY: HeapSlot = HeapSlot { position: 0, room: 0, length: 0 };
 
+    /// Length of its value; 0 when there is none.
+    pub const fn length(self) -> u64 {
+        self.length.saturating_sub(1)
+    }
+
+    /// True when `more` bytes fit behind its value where it lies.
+    pub const fn has_room(self, more: usize) -> bool {
+        self.length() + more as u64 <= self.room as u64
+    }
+
     /// As words of an entry.
     pub const fn to_words(self) -> [u64; 2] {
         [(self.position as u64) << 32 | self.room as u64, self.length]
@@ -70,6 +80,24 @@ impl Heap {
         HeapSlot { position: position.0, room, length }
     }
 
+    /// The slot that holds the value of `old`, then `more`; `old` is no longer used. It moves only
+    /// when its room is used up, which then doubles at least.
+    #[must_use]
+    pub fn append(&mut self, old: HeapSlot, more: &[u8]) -> HeapSlot {
+        let length = self.get(old).map_or(0, <[u8]>::len);
+        if !old.has_room(more.len()) {
+            let mut whole = Vec::with_capacity(length + more.len());
+            whole.extend_from_slice(self.get(old).unwrap_or_default());
+            whole.extend_from_slice(more);
+            return self.replace(old, &whole);
+        }
+        if !more.is_empty() {
+            self.arena.bytes_mut_from(Position(old.position))[length..length + more.len()]
+                .copy_from_slice(more);
+        }
+        HeapSlot { length: (length + more.len()) as u64 + 1, ..old }
+    }
+
     /// Bytes allocated.
     pub fn bytes(&self) -> usize {
         self.arena.bytes()
@@ -97,8 +125,16 @@ mod tests {
             let value: Vec<u8> = (0..length).map(|_| random.u8(..)).collect();
             let slot = HeapSlot::from_words(slots[which].to_words());
             assert_eq!(heap.get(slot), model[which].as_deref());
-            slots[which] = heap.replace(slot, &value);
-            model[which] = Some(value);
+            if step % 3 == 0
+                && length < 40
+                && model[which].as_ref().is_some_and(|old| old.len() < 99)
+            {
+                slots[which] = heap.append(slot, &value);
+                model[which].as_mut().unwrap().extend(value);
+            } else {
+                slots[which] = heap.replace(slot, &value);
+                model[which] = Some(value);
+            }
         }
         for (slot, value) in slots.iter().zip(&model) {
             assert_eq!(heap.get(*slot), value.as_deref());

@@ -61,6 +61,14 @@ impl KeyedTable {
         set_value(&mut self.rows, &mut self.heap, entry, word, value);
     }
 
+    /// Appends to a value in two words of an entry that [`KeyedTable::to_change`] gave; its length.
+    pub fn append_value(&mut self, entry: EntryRef, word: usize, more: &[u8]) -> u64 {
+        let words = [word, word + 1].map(|word| self.rows.word(entry, word));
+        let new = self.heap.append(HeapSlot::from_words(words), more);
+        self.rows.update(entry, word, |_: [u64; 2]| new.to_words());
+        new.length()
+    }
+
     /// The entries of many keys, which the caller is about to change: the hash of each, and `key` of
     /// its row. Those that are not there yet are added with the words `initial`.
     pub fn to_change<'k>(

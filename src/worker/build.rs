@@ -142,12 +142,15 @@ impl Worker {
         });
         let stages: Vec<Stage> = stages.collect();
         let diversions = job.diversions.iter().map(|spec| builder.diversion(spec)).collect();
-        let slots = sources.into_iter().zip(wiring.messages);
+        let positioned = job.graph.positioned_sources(sources.len());
+        let slots = sources.into_iter().zip(positioned).zip(wiring.messages);
         let Builder { sink_writers: writers, mut meter, outboxes, .. } = builder;
         Worker {
             stages,
             sources: slots
-                .map(|(source, ports)| SourceSlot::new(source, ports.from, ports.to, meter.open()))
+                .map(|((source, numbers), ports)| {
+                    SourceSlot::new(source, numbers, ports.from, ports.to, meter.open())
+                })
                 .collect(),
             outboxes,
             sinks: sinks

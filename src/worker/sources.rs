@@ -29,13 +29,21 @@ struct Staged {
     rows: usize,
     /// The turn's budget.
     rows_max: usize,
+    /// Rows are numbered in their split's order.
+    positioned: bool,
+    /// Rows numbered here so far.
+    numbered: u64,
     rejections: Vec<Rejection>,
     messages: VecDeque<(CoreId, SourceMessage)>,
 }
 
 impl SourceOutput for Staged {
-    fn push(&mut self, batch: Batch) {
+    fn push(&mut self, mut batch: Batch) {
         self.rows += batch.len();
+        if self.positioned && batch.tags.positions.is_none() {
+            batch.number(self.numbered);
+            self.numbered += batch.len() as u64;
+        }
         self.batches.push_back(batch);
     }
 
@@ -45,6 +53,10 @@ impl SourceOutput for Staged {
 
     fn rows_max(&self) -> usize {
         self.rows_max
+    }
+
+    fn wants_positions(&self) -> bool {
+        self.positioned
     }
 
     fn reject(&mut self, rejection: Rejection) {
@@ -57,14 +69,15 @@ impl SourceOutput for Staged {
 }
 
 impl SourceSlot {
-    /// `outbox[core]` leads to the instance on that core; `None` for this one.
+    /// With `positioned`, rows are numbered. `outbox[core]` leads to the instance on that core; `None` for this one.
     pub(crate) fn new(
         source: Box<dyn Source>,
+        positioned: bool,
         inbox: Vec<MeshReceiver<SourceMessage>>,
         outbox: Vec<Option<MeshSender<SourceMessage>>>,
         account: Account,
     ) -> SourceSlot {
-        let staged = Staged::default();
+        let staged = Staged { positioned, ..Staged::default() };
         SourceSlot {
             source,
             staged,

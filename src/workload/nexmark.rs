@@ -170,7 +170,7 @@ impl Nexmark {
             Arc::new(Int32Array::from_iter_values(event_types)),
             people.finish(rows, present(Kind::Person)),
             auctions.finish(rows, present(Kind::Auction)),
-            bids.finish(rows, present(Kind::Bid)),
+            bids.finish(rows, present(Kind::Bid), self),
         ];
         RecordBatch::try_new(Arc::clone(&self.schema), columns)
             .expect("the columns have the schema's types and equal lengths")

@@ -35,6 +35,7 @@ impl AggregatePlan {
             Op::AddInt | Op::MinInt | Op::MaxInt => ValueKind::Int,
             Op::AddFloat => ValueKind::Float,
             Op::AddDecimal(_) | Op::MinDecimal(_) | Op::MaxDecimal(_) => ValueKind::Decimal,
+            Op::First | Op::Last | Op::List(_) | Op::Moments => ValueKind::Bytes,
             Op::MinBytes | Op::MaxBytes => {
                 let of_lane = self.results.iter().find(|result| result.value == number);
                 match of_lane.map(|result| &result.result_type) {

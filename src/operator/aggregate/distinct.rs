@@ -1,11 +1,13 @@
 //! DISTINCT: the arguments each group has seen, in a table of their own.
 //!
-//! A key there is the group's entry number and the argument's canonical bytes: see `Tables`. Only an argument
-//! that is new to its group is folded into the lanes of its set; so 0.0 and −0.0 count once, and so
-//! do all NaNs. NULLs do not count.
+//! A key there is the group's entry number and the argument's canonical bytes: see `Tables`. Only an
+//! argument that is new to its group is folded into the lanes of its set. Doubles are told apart by
+//! their bits, as Flink does: 0.0 and −0.0 are two, all NaNs are one. NULLs do not count.
 
-use arrow::array::{Array, ArrayRef};
+use arrow::array::{Array, ArrayRef, AsArray, Float32Array, Float64Array, Int32Array, Int64Array};
 use arrow::buffer::BooleanBuffer;
+use arrow::datatypes::{DataType, Float32Type, Float64Type, Int32Type, Int64Type};
+use std::sync::Arc;
 
 use super::keyed::Groups;
 use super::partial::LaneColumn;
@@ -23,8 +25,7 @@ impl Groups {
     ) -> BooleanBuffer {
         let rows = argument.len();
         assert_eq!(groups.len(), rows);
-        let columns = std::slice::from_ref(argument);
-        set.encoder.encode(columns, rows, self.hasher, &mut self.arguments);
+        set.encoder.encode(&[as_bits(argument)], rows, self.hasher, &mut self.arguments);
         let seen = self.tables.set_mut(set_index);
         let mut key = Vec::new();
         BooleanBuffer::collect_bool(rows, |row| {
@@ -92,7 +93,50 @@ impl Groups {
         }
         let set = &plan.distinct[set_index];
         let decoded = set.encoder.decode(arguments.into_iter()).expect("encoded here before");
-        self.merge_distinct(plan, set_index, &groups, &decoded[0]);
+        self.merge_distinct(plan, set_index, &groups, &from_bits(&decoded[0], &set.data_type));
         groups.len()
+    }
+}
+
+/// Type whose values tell those of `data_type` apart.
+pub(super) fn bits_type(data_type: &DataType) -> DataType {
+    match data_type {
+        DataType::Float32 => DataType::Int32,
+        DataType::Float64 => DataType::Int64,
+        other => other.clone(),
+    }
+}
+
+/// A column of floats as their bits, with one NaN.
+fn as_bits(column: &ArrayRef) -> ArrayRef {
+    match column.data_type() {
+        DataType::Float32 => {
+            let values = column.as_primitive::<Float32Type>();
+            let one = |value: f32| if value.is_nan() { f32::NAN } else { value };
+            Arc::new(values.unary::<_, Int32Type>(|value| one(value).to_bits().cast_signed()))
+        }
+        DataType::Float64 => {
+            let values = column.as_primitive::<Float64Type>();
+            let one = |value: f64| if value.is_nan() { f64::NAN } else { value };
+            Arc::new(values.unary::<_, Int64Type>(|value| one(value).to_bits().cast_signed()))
+        }
+        _ => Arc::clone(column),
+    }
+}
+
+/// What [`as_bits`] made of a column of `data_type`, back.
+fn from_bits(bits: &ArrayRef, data_type: &DataType) -> ArrayRef {
+    match data_type {
+        DataType::Float32 => {
+            let values: &Int32Array = bits.as_primitive();
+            let floats: Float32Array = values.unary(|one| f32::from_bits(one.cast_unsigned()));
+            Arc::new(floats)
+        }
+        DataType::Float64 => {
+            let values: &Int64Array = bits.as_primitive();
+            let floats: Float64Array = values.unary(|one| f64::from_bits(one.cast_unsigned()));
+            Arc::new(floats)
+        }
+        _ => Arc::clone(bits),
     }
 }

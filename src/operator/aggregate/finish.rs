@@ -14,6 +14,8 @@ use arrow::datatypes::{DataType, Decimal128Type, Float64Type, Int64Type};
 use std::sync::Arc;
 
 use super::input::from_ordered_image;
+use super::moments::Moments;
+use super::ordered::{arrays, deviations_of_lists, ends, last_of_lists, multisets};
 use super::plan::{AggregatePlan, LaneOperation, ResultColumn};
 use crate::operator::AggregateFunction;
 
@@ -50,6 +52,22 @@ impl AggregatePlan {
             }
             (LaneOperation::MinInt | LaneOperation::MaxInt, _) => {
                 images(value, nulls, &result.result_type)
+            }
+            (LaneOperation::Moments, _) => {
+                let moments = value.as_binary::<i32>().iter().flatten().map(Moments::from_bytes);
+                Arc::new(moments.map(Moments::squares).collect::<Float64Array>())
+            }
+            (LaneOperation::First | LaneOperation::Last, _) => {
+                ends(value.as_binary(), &result.result_type)
+            }
+            (LaneOperation::List(kept), _) => {
+                let (lists, result_type) = (value.as_binary(), &result.result_type);
+                match result.function {
+                    AggregateFunction::LastValue => last_of_lists(lists, kept, result_type),
+                    AggregateFunction::SquaredDeviations => deviations_of_lists(lists, kept),
+                    AggregateFunction::Collect => multisets(lists, result.distinct, result_type),
+                    _ => arrays(lists, kept, result_type),
+                }
             }
             (LaneOperation::MinBytes | LaneOperation::MaxBytes, _) => {
                 byte_strings(value, &result.result_type)

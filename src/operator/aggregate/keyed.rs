@@ -9,10 +9,17 @@ use arrow::array::{
 use arrow::datatypes::{Decimal128Type, Float64Type, Int64Type};
 use std::sync::Arc;
 
+use super::moments::Moments;
+use super::ordered::end_wins;
 use super::partial::{bytes_win, decimal_step, neutral_decimal};
+use super::pieces::{Kept, compacted};
 use super::plan::{AggregatePlan, Lane, LaneOperation};
+use crate::limits::LIST_BYTES_MAX;
 use crate::record::{EncodedKeys, KeyHasher};
 use crate::state::{Cursor, EntryRef, HeapSlot, Table, Tables, Tracking};
+
+/// Bytes of lists that are read at once: a result's columns have offsets of 32 bits.
+const LIST_BYTES_READ_MAX: u64 = 64 << 20;
 
 /// The groups of one pane.
 #[derive(Debug)]
@@ -136,22 +143,72 @@ impl Groups {
                     table.update(entry, word, fold);
                 }
             }
-            Op::MinBytes | Op::MaxBytes => self.merge_bytes(lane, entries, column.as_binary()),
+            Op::MinBytes | Op::MaxBytes => {
+                let wins = |new: &[u8], old: Option<&[u8]>| bytes_win(lane.operation, new, old);
+                self.merge_bytes(lane, entries, column.as_binary(), wins);
+            }
+            Op::First | Op::Last => {
+                let wins = |new: &[u8], old: Option<&[u8]>| end_wins(lane.operation, new, old);
+                self.merge_bytes(lane, entries, column.as_binary(), wins);
+            }
+            Op::Moments => self.merge_moments(lane, entries, column.as_binary()),
+            Op::List(kept) => self.merge_lists(lane, kept, entries, column.as_binary()),
         }
     }
 
-    fn merge_bytes(&mut self, lane: &Lane, entries: &[EntryRef], column: &BinaryArray) {
-        let groups = self.tables.groups_mut();
+    fn merge_bytes(
+        &mut self,
+        lane: &Lane,
+        entries: &[EntryRef],
+        column: &BinaryArray,
+        wins: impl Fn(&[u8], Option<&[u8]>) -> bool,
+    ) {
         for (&entry, value) in entries.iter().zip(column) {
             let Some(value) = value else { continue };
-            let words = [lane.word, lane.word + 1].map(|word| groups.rows().word(entry, word));
-            if bytes_win(lane.operation, value, groups.value(HeapSlot::from_words(words))) {
+            let old = self.slot(lane, entry);
+            let groups = self.tables.groups_mut();
+            if wins(value, groups.value(old)) {
                 groups.set_value(entry, lane.word, value);
             }
         }
     }
 
-    /// The next groups at `cursor`, `rows_max` at most; fewer only at the end.
+    fn merge_moments(&mut self, lane: &Lane, entries: &[EntryRef], column: &BinaryArray) {
+        for (&entry, more) in entries.iter().zip(column) {
+            let more = Moments::from_bytes(more.expect("a partial row has moments"));
+            let old = self.slot(lane, entry);
+            let groups = self.tables.groups_mut();
+            let old = groups.value(old).map_or(Moments::default(), Moments::from_bytes);
+            groups.set_value(entry, lane.word, &old.merged(more).to_bytes());
+        }
+    }
+
+    fn merge_lists(&mut self, lane: &Lane, kept: Kept, entries: &[EntryRef], column: &BinaryArray) {
+        for (&entry, more) in entries.iter().zip(column) {
+            let more = more.expect("a partial row has a list");
+            let slot = self.slot(lane, entry);
+            let groups = self.tables.groups_mut();
+            // What is not kept goes before the list would move: at most every doubling.
+            if kept != Kept::All
+                && !slot.has_room(more.len())
+                && let Some(list) = groups.value(slot)
+            {
+                let list = compacted(list, kept);
+                groups.set_value(entry, lane.word, &list);
+            }
+            let length = groups.append_value(entry, lane.word, more);
+            assert!(length <= LIST_BYTES_MAX, "one group's list of values is longer than 1 GiB");
+        }
+    }
+
+    /// Where the bytes of a lane lie.
+    fn slot(&self, lane: &Lane, entry: EntryRef) -> HeapSlot {
+        let rows = self.tables.groups().rows();
+        HeapSlot::from_words([lane.word, lane.word + 1].map(|word| rows.word(entry, word)))
+    }
+
+    /// The next groups at `cursor`, `rows_max` at most, or as many as have lists of
+    /// [`LIST_BYTES_READ_MAX`]; none only at the end.
     pub(in crate::operator) fn read(
         &self,
         plan: &AggregatePlan,
@@ -160,8 +217,13 @@ impl Groups {
     ) -> GroupRows {
         let mut rows = GroupRows::default();
         let mut entries = Vec::new();
-        while entries.len() < rows_max {
+        let is_list = |lane: &&Lane| matches!(lane.operation, LaneOperation::List(_));
+        let lists: Vec<&Lane> = plan.lanes.iter().filter(is_list).collect();
+        let mut list_bytes = 0;
+        while entries.len() < rows_max && list_bytes < LIST_BYTES_READ_MAX {
             let Some(entry) = self.tables.groups().rows().next(&mut cursor.0) else { break };
+            let lengths = lists.iter().map(|lane| self.slot(lane, entry.reference).length());
+            list_bytes += lengths.sum::<u64>();
             entries.push(entry.reference);
             rows.hashes.push(entry.hash);
             rows.key_bytes.extend_from_slice(entry.key);
@@ -188,9 +250,11 @@ impl Groups {
                 let array = Decimal128Array::from_iter_values(values);
                 Arc::new(array.with_data_type(lane.operation.data_type()))
             }
-            Op::MinBytes | Op::MaxBytes => Arc::new(BinaryArray::from_iter(
-                entries.iter().map(|entry| groups.value(HeapSlot::from_words(pair(entry)))),
-            )),
+            Op::MinBytes | Op::MaxBytes | Op::First | Op::Last | Op::List(_) | Op::Moments => {
+                Arc::new(BinaryArray::from_iter(
+                    entries.iter().map(|entry| groups.value(HeapSlot::from_words(pair(entry)))),
+                ))
+            }
         }
     }
 }
@@ -220,7 +284,9 @@ fn initial_words(operation: LaneOperation) -> Vec<u64> {
         Op::AddDecimal(_) | Op::MinDecimal(_) | Op::MaxDecimal(_) => {
             words_of_decimal(neutral_decimal(operation)).to_vec()
         }
-        Op::MinBytes | Op::MaxBytes => HeapSlot::EMPTY.to_words().to_vec(),
+        Op::MinBytes | Op::MaxBytes | Op::First | Op::Last | Op::List(_) | Op::Moments => {
+            HeapSlot::EMPTY.to_words().to_vec()
+        }
     }
 }
 

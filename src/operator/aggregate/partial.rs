@@ -11,6 +11,9 @@ use arrow::compute::nullif;
 use std::sync::Arc;
 
 use super::input::{bytes_of, decimals_of, floats_of, ints_of, selection};
+use super::moments::Moments;
+use super::ordered::Folded;
+use super::pieces::{Kept, compacted};
 use super::plan::{DistinctSet, Lane, LaneOperation};
 use crate::stdx::take_with_room;
 
@@ -21,6 +24,8 @@ pub(in crate::operator) enum LaneColumn {
     Float(Vec<f64>),
     Decimal(Vec<i128>),
     Bytes(Vec<Option<Box<[u8]>>>),
+    Lists(Vec<Vec<u8>>),
+    Moments(Vec<Moments>),
 }
 
 impl LaneColumn {
@@ -33,11 +38,14 @@ impl LaneColumn {
             Op::AddDecimal(_) | Op::MinDecimal(_) | Op::MaxDecimal(_) => {
                 LaneColumn::Decimal(vec![])
             }
-            Op::MinBytes | Op::MaxBytes => LaneColumn::Bytes(vec![]),
+            Op::MinBytes | Op::MaxBytes | Op::First | Op::Last => LaneColumn::Bytes(vec![]),
+            Op::List(_) => LaneColumn::Lists(vec![]),
+            Op::Moments => LaneColumn::Moments(vec![]),
         }
     }
 
-    /// Folds each row of `columns` into the group `groups` names for it; there are `group_count`.
+    /// Folds each row of `columns` into the group `groups` names for it; there are `group_count`. Where
+    /// the plan needs positions, they are the last of the columns.
     pub(in crate::operator) fn update(
         &mut self,
         lane: &Lane,
@@ -45,7 +53,8 @@ impl LaneColumn {
         groups: &[u32],
         group_count: usize,
     ) {
-        let selected = selection(columns, lane.argument, lane.filter);
+        let argument = lane.argument.filter(|_| !lane.with_nulls);
+        let selected = selection(columns, argument, lane.filter);
         self.update_selected(lane, columns, groups, group_count, selected.as_ref());
     }
 
@@ -61,6 +70,12 @@ impl LaneColumn {
         use LaneOperation as Op;
         let argument = lane.argument.map(|column| &columns[column]);
         let value_column = || argument.expect("only counting lanes have no argument");
+        let folded = || Folded {
+            column: value_column(),
+            positions: columns.last().expect("positions stand behind the input's columns"),
+            groups,
+            selected,
+        };
         let groups = Rows { groups, selected };
         match (self, lane.operation) {
             (LaneColumn::Int(sums), Op::AddInt) if lane.counts || argument.is_none() => {
@@ -88,11 +103,32 @@ impl LaneColumn {
                 let step = decimal_step(operation);
                 groups.fold(values, decimals_of(value_column()), step);
             }
+            (LaneColumn::Bytes(values), operation @ (Op::First | Op::Last)) => {
+                values.resize(group_count, None);
+                folded().fold_end(values, operation);
+            }
+            (LaneColumn::Lists(lists), Op::List(kept)) => {
+                lists.resize(group_count, Vec::new());
+                folded().fold_lists(lists, kept);
+            }
+            (LaneColumn::Moments(moments), _) => {
+                moments.resize(group_count, Moments::default());
+                groups.fold(moments, &floats_of(value_column()), Moments::with);
+            }
+            (LaneColumn::Lists(_), other) => unreachable!("{other:?} is no lane of lists"),
             (LaneColumn::Bytes(values), operation) => {
                 values.resize(group_count, None);
                 groups.fold_bytes(values, &bytes_of(value_column()), operation);
             }
             (LaneColumn::Int(_), other) => unreachable!("{other:?} is no lane of integers"),
+        }
+    }
+
+    /// Bytes of lists held.
+    pub(in crate::operator) fn list_bytes(&self) -> usize {
+        match self {
+            LaneColumn::Lists(lists) => lists.iter().map(Vec::len).sum(),
+            _ => 0,
         }
     }
 
@@ -106,6 +142,20 @@ impl LaneColumn {
                 Arc::new(array.with_data_type(operation.data_type()))
             }
             LaneColumn::Bytes(values) => Arc::new(BinaryArray::from_iter(std::mem::take(values))),
+            LaneColumn::Moments(moments) => {
+                let moments = std::mem::take(moments).into_iter().map(Moments::to_bytes);
+                Arc::new(BinaryArray::from_iter_values(moments))
+            }
+            LaneColumn::Lists(lists) => {
+                let LaneOperation::List(kept) = operation else {
+                    unreachable!("{operation:?} is no lane of lists")
+                };
+                let lists = std::mem::take(lists).into_iter().map(|list| match kept {
+                    Kept::All => list,
+                    Kept::First | Kept::Counted => compacted(&list, kept),
+                });
+                Arc::new(BinaryArray::from_iter_values(lists))
+            }
         }
     }
 }
@@ -165,7 +215,7 @@ struct Rows<'a> {
 
 impl Rows<'_> {
     /// Hot: one iteration per row.
-    fn fold<T: Copy>(&self, states: &mut [T], values: &[T], step: impl Fn(T, T) -> T) {
+    fn fold<S: Copy, T: Copy>(&self, states: &mut [S], values: &[T], step: impl Fn(S, T) -> S) {
         assert_eq!(self.groups.len(), values.len());
         match self.selected {
             None => {

@@ -3,6 +3,8 @@
 use arrow::datatypes::{DataType, Field, Schema};
 use std::sync::Arc;
 
+use super::distinct::bits_type;
+use super::pieces::{Kept, is_possible};
 use crate::operator::{AggregateCall, AggregateFunction};
 use crate::record::KeyEncoder;
 use crate::state::StateSchema;
@@ -30,6 +32,8 @@ pub(in crate::operator) struct Lane {
     pub(super) argument: Option<usize>,
     /// Each non-NULL argument is 1, instead of its value.
     pub(super) counts: bool,
+    /// A NULL is a value too.
+    pub(super) with_nulls: bool,
     /// Boolean column; other rows than true ones are left out.
     pub(super) filter: Option<usize>,
     /// Set whose new elements it is fed, instead of every row.
@@ -59,6 +63,14 @@ pub(in crate::operator) enum LaneOperation {
     MinBytes,
     /// Largest byte string.
     MaxBytes,
+    /// The value with the lowest position, behind that position.
+    First,
+    /// The value with the highest position, behind that position.
+    Last,
+    /// Values one behind the other.
+    List(Kept),
+    /// Count, mean and squared deviations of doubles.
+    Moments,
 }
 
 /// The distinct arguments of each group.
@@ -75,6 +87,7 @@ pub(in crate::operator) struct DistinctSet {
 #[derive(Clone, Debug)]
 pub(super) struct ResultColumn {
     pub(super) function: AggregateFunction,
+    pub(super) distinct: bool,
     pub(super) result_type: DataType,
     pub(super) value: usize,
     /// Lane that counts what went into `value`; `None` when that is never nothing.
@@ -87,7 +100,12 @@ impl LaneOperation {
         match self {
             Self::AddInt | Self::AddFloat | Self::MinInt | Self::MaxInt => 1,
             Self::AddDecimal(_) | Self::MinDecimal(_) | Self::MaxDecimal(_) => 2,
-            Self::MinBytes | Self::MaxBytes => 2,
+            Self::MinBytes
+            | Self::MaxBytes
+            | Self::First
+            | Self::Last
+            | Self::List(_)
+            | Self::Moments => 2,
         }
     }
 
@@ -99,7 +117,12 @@ impl LaneOperation {
             Self::AddDecimal(scale) | Self::MinDecimal(scale) | Self::MaxDecimal(scale) => {
                 DataType::Decimal128(38, scale)
             }
-            Self::MinBytes | Self::MaxBytes => DataType::Binary,
+            Self::MinBytes
+            | Self::MaxBytes
+            | Self::First
+            | Self::Last
+            | Self::List(_)
+            | Self::Moments => DataType::Binary,
         }
     }
 }
@@ -129,13 +152,25 @@ impl AggregatePlan {
         !self.distinct.is_empty()
     }
 
+    /// True when rows need positions: as one more column, behind those of the input.
+    pub(in crate::operator) fn needs_positions(&self) -> bool {
+        self.lanes.iter().any(|lane| match lane.operation {
+            LaneOperation::First | LaneOperation::Last => true,
+            LaneOperation::List(kept) => kept != Kept::Counted,
+            _ => false,
+        })
+    }
+
     /// Lanes whose columns travel; those of DISTINCT aggregates are made behind the exchange.
     pub(in crate::operator) fn sent_lanes(&self) -> impl Iterator<Item = &Lane> {
         self.lanes.iter().filter(|lane| lane.distinct.is_none())
     }
 
     fn add(&mut self, call: &AggregateCall, input: &Schema) -> Result<ResultColumn, String> {
-        use AggregateFunction::{Avg, Count, Max, Min, Sum};
+        use AggregateFunction::{
+            ArrayAgg, Avg, Collect, Count, FirstValue, LastValue, ListPresent, Max, Min,
+            SquaredDeviations, Sum,
+        };
         let Some(argument) = call.argument else {
             if call.function != Count || call.distinct {
                 return Err("only COUNT(*) has no argument".into());
@@ -143,6 +178,28 @@ impl AggregatePlan {
             return Ok(self.result(call, self.rows_lane(call.filter), None));
         };
         let field = input.field(argument);
+        if let FirstValue | LastValue | Collect | ArrayAgg | ListPresent = call.function {
+            let lane = Lane {
+                operation: value_operation(call, field.data_type())?,
+                argument: Some(argument),
+                with_nulls: call.function == ArrayAgg,
+                ..self.rows_lane(call.filter)
+            };
+            return Ok(self.result(call, lane, None));
+        }
+        if call.function == SquaredDeviations {
+            if (field.data_type(), &call.result_type) != (&DataType::Float64, &DataType::Float64) {
+                return Err("deviations are of doubles".into());
+            }
+            // Of distinct values they are computed at the end, in the order of their first rows.
+            let operation = match call.distinct {
+                true => LaneOperation::List(Kept::First),
+                false => LaneOperation::Moments,
+            };
+            let argument = Some(argument);
+            let lane = Lane { operation, argument, ..self.rows_lane(call.filter) };
+            return Ok(self.result(call, lane, None));
+        }
         // MIN and MAX of distinct values are those of all values.
         let distinct = match (call.distinct, call.function) {
             (true, Count | Sum | Avg) => Some(self.distinct_set(call, argument, field)?),
@@ -158,29 +215,33 @@ impl AggregatePlan {
             Count => return Ok(self.result(call, count, None)),
             Sum | Avg => sum_operation(call, field.data_type())?,
             Min | Max => extreme_operation(call, field.data_type())?,
+            other => unreachable!("{other:?} was added above"),
         };
         let count = (!never_null || call.function == Avg).then_some(count);
-        let value = Lane {
-            operation,
-            argument: Some(argument),
-            counts: false,
-            filter: call.filter,
-            distinct,
-            word: 0,
-        };
+        let value =
+            Lane { operation, argument: Some(argument), distinct, ..self.rows_lane(call.filter) };
         Ok(self.result(call, value, count))
     }
 
     fn rows_lane(&self, filter: Option<usize>) -> Lane {
         let operation = LaneOperation::AddInt;
-        Lane { operation, argument: None, counts: false, filter, distinct: None, word: 0 }
+        Lane {
+            operation,
+            argument: None,
+            counts: false,
+            with_nulls: false,
+            filter,
+            distinct: None,
+            word: 0,
+        }
     }
 
     fn result(&mut self, call: &AggregateCall, value: Lane, count: Option<Lane>) -> ResultColumn {
         let value = self.lane(value);
         let count = count.map(|count| self.lane(count));
-        let (function, result_type) = (call.function, call.result_type.clone());
-        ResultColumn { function, result_type, value, count }
+        let (function, distinct) = (call.function, call.distinct);
+        let result_type = call.result_type.clone();
+        ResultColumn { function, distinct, result_type, value, count }
     }
 
     /// The number of `lane`, which is added unless there is one like it.
@@ -208,7 +269,7 @@ impl AggregatePlan {
             return Ok(known);
         }
         let data_type = field.data_type().clone();
-        let encoder = KeyEncoder::new(std::slice::from_ref(&data_type))
+        let encoder = KeyEncoder::new(&[bits_type(&data_type)])
             .map_err(|error| format!("DISTINCT: {error}"))?;
         self.distinct.push(DistinctSet { argument, filter: call.filter, data_type, encoder });
         Ok(self.distinct.len() - 1)
@@ -240,6 +301,31 @@ fn sum_operation(call: &AggregateCall, argument: &DataType) -> Result<LaneOperat
         },
         _ => Err(format!("{:?} of {argument} does not give {result}", call.function)),
     }
+}
+
+/// How aggregates of values as they came keep them; checks that the result type is made of them.
+fn value_operation(call: &AggregateCall, argument: &DataType) -> Result<LaneOperation, String> {
+    let element = match (call.function, &call.result_type) {
+        (AggregateFunction::FirstValue | AggregateFunction::LastValue, result) => Some(result),
+        (AggregateFunction::Collect, DataType::Map(entries, _)) => match entries.data_type() {
+            DataType::Struct(parts) => parts.first().map(|part| part.data_type()),
+            _ => None,
+        },
+        (_, DataType::List(element)) => Some(element.data_type()),
+        _ => None,
+    };
+    if element != Some(argument) || !is_possible(argument) {
+        let (function, result) = (call.function, &call.result_type);
+        return Err(format!("{function:?} of {argument} does not give {result}"));
+    }
+    Ok(match (call.function, call.distinct) {
+        (AggregateFunction::FirstValue, _) => LaneOperation::First,
+        (AggregateFunction::LastValue, false) => LaneOperation::Last,
+        (AggregateFunction::Collect, _) => LaneOperation::List(Kept::Counted),
+        // The last of the distinct values is the one whose first appearance is the last.
+        (_, true) => LaneOperation::List(Kept::First),
+        (_, false) => LaneOperation::List(Kept::All),
+    })
 }
 
 /// How MIN and MAX compare; their result has the argument's type.

@@ -9,7 +9,9 @@ use super::*;
 use crate::operator::{AggregateCall, AggregateFunction};
 use crate::record::KeyHasher;
 
-use AggregateFunction::{Avg, Count, Max, Min, Sum};
+use AggregateFunction::{
+    ArrayAgg, Avg, Collect, Count, FirstValue, LastValue, ListPresent, Max, Min, Sum,
+};
 
 const HASHER: KeyHasher = KeyHasher::new(1);
 
@@ -72,8 +74,10 @@ fn check_call(call: &AggregateCall, column: ArrayRef, mask: &[Option<bool>], exp
     let schema = Schema::new(vec![
         Field::new("x", column.data_type().clone(), true),
         Field::new("f", DataType::Boolean, true),
+        Field::new("at", DataType::Int64, false),
     ]);
-    let rows = RecordBatch::try_new(Arc::new(schema), vec![column, mask]).unwrap();
+    let positions: ArrayRef = Arc::new((0..column.len() as i64).collect::<Int64Array>());
+    let rows = RecordBatch::try_new(Arc::new(schema), vec![column, mask, positions]).unwrap();
     let reversed: UInt32Array = (0..u32::try_from(rows.num_rows()).unwrap()).rev().collect();
     let backwards = arrow::compute::take_record_batch(&rows, &reversed).unwrap();
     for piece in 1..=rows.num_rows() {
@@ -207,9 +211,55 @@ fn filters_and_distinct_choose_rows() {
     check_call(&sum, column, &none, "NULL");
     let doubles: ArrayRef = Arc::new(Float64Array::from(vec![0.0, -0.0, f64::NAN, -f64::NAN, 1.0]));
     let count = AggregateCall { distinct: true, ..call(Count, DataType::Int64) };
-    check_call(&count, doubles, &[None; 5], "3");
+    check_call(&count, doubles.clone(), &[None; 5], "4");
+    let distinct_sum = AggregateCall { distinct: true, ..call(Sum, DataType::Float64) };
+    check_call(&distinct_sum, doubles.slice(0, 2), &[None; 2], "0.0");
     let strings: ArrayRef = Arc::new(StringArray::from(vec!["a", "b", "a"]));
     check_call(&count, strings, &[None; 3], "2");
+}
+
+#[test]
+fn values_keep_the_order_of_rows() {
+    let texts: ArrayRef =
+        Arc::new(StringArray::from(vec![None, Some("b"), Some("a"), Some(""), Some("b"), None]));
+    let list = DataType::new_list(DataType::Utf8, true);
+    let key = Field::new("key", DataType::Utf8, false);
+    let count = Field::new("value", DataType::Int32, true);
+    let entries = DataType::Struct(vec![key, count].into());
+    let counts = DataType::Map(Arc::new(Field::new("entries", entries, false)), false);
+    let mask = [Some(true), Some(false), Some(true), None, Some(true), Some(true)];
+    let cases = [
+        (FirstValue, false, false, DataType::Utf8, "b"),
+        (FirstValue, true, true, DataType::Utf8, "a"),
+        (LastValue, false, false, DataType::Utf8, "b"),
+        (LastValue, true, false, DataType::Utf8, ""),
+        (ArrayAgg, false, false, list.clone(), "[, b, a, , b, ]"),
+        (ArrayAgg, true, false, list.clone(), "[, b, a, ]"),
+        (ArrayAgg, false, true, list.clone(), "[, a, b, ]"),
+        (ListPresent, false, false, list.clone(), "[b, a, , b]"),
+        (ListPresent, true, false, list.clone(), "[b, a, ]"),
+        (Collect, false, false, counts.clone(), "{: 1, a: 1, b: 2}"),
+        (Collect, true, false, counts.clone(), "{: 1, a: 1, b: 1}"),
+        (Collect, false, true, counts.clone(), "{a: 1, b: 1}"),
+    ];
+    for (function, distinct, filtered, result_type, expected) in cases {
+        let filter = filtered.then_some(1);
+        let call = AggregateCall { distinct, filter, ..call(function, result_type) };
+        check_call(&call, texts.clone(), &mask, expected);
+    }
+    let none = [Some(false); 6];
+    for (function, result_type, expected) in [
+        (FirstValue, DataType::Utf8, "NULL"),
+        (ArrayAgg, list.clone(), "NULL"),
+        (ListPresent, list, "NULL"),
+        (Collect, counts, "{}"),
+    ] {
+        let call = AggregateCall { filter: Some(1), ..call(function, result_type) };
+        check_call(&call, texts.clone(), &none, expected);
+    }
+    let zeros: ArrayRef = Arc::new(Float64Array::from(vec![-0.0, 0.0]));
+    check(FirstValue, zeros.clone(), DataType::Float64, "-0.0");
+    check(LastValue, zeros, DataType::Float64, "0.0");
 }
 
 #[test]
@@ -230,6 +280,9 @@ fn impossible_calls_are_refused() {
         (Sum, DataType::Utf8, "a: Sum of Utf8 does not give Utf8"),
         (Avg, DataType::Float64, "a: Avg of Utf8 does not give Float64"),
         (Min, DataType::Int64, "a: Min of Utf8 does not give Int64"),
+        (FirstValue, DataType::Int64, "a: FirstValue of Utf8 does not give Int64"),
+        (ArrayAgg, DataType::Utf8, "a: ArrayAgg of Utf8 does not give Utf8"),
+        (Collect, DataType::Utf8, "a: Collect of Utf8 does not give Utf8"),
     ] {
         let error = AggregatePlan::new(&[call(function, result_type)], &schema).unwrap_err();
         assert_eq!(error, expected);

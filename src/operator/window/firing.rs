@@ -63,6 +63,11 @@ impl Firing {
         Firing { end, panes, merged, stage }
     }
 
+    /// End of the window.
+    pub(super) fn end(&self) -> i64 {
+        self.end
+    }
+
     /// Merges or reads `rows_max` groups at most; also says how much of that was used.
     pub(super) fn step(
         &mut self,

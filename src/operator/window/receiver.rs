@@ -49,6 +49,8 @@ pub struct WindowReceiver {
     pub(super) loading: Option<Loading>,
     /// Latest arrival of anything received.
     arrival_ns: u64,
+    /// Rows are numbered by their window's end: of two windows the later one's come later.
+    positioned: bool,
 }
 
 /// The rows of one pane, by key.
@@ -81,7 +83,14 @@ impl WindowReceiver {
             base: BaseCursor::default(),
             loading: None,
             arrival_ns: 0,
+            positioned: false,
         }
+    }
+
+    /// Its rows say where in their order they stand.
+    #[must_use]
+    pub fn with_positions(self) -> WindowReceiver {
+        WindowReceiver { positioned: true, ..self }
     }
 
     /// The pane with those of its windows that have not fired; `None` when all have. A core whose
@@ -164,8 +173,11 @@ impl WindowReceiver {
             budget = budget.saturating_sub(used);
             match fired {
                 Fired::Rows(rows) => {
-                    let batch =
+                    let mut batch =
                         Batch::new(firing.output(&self.plan, &self.schema, &rows), self.arrival_ns);
+                    if self.positioned {
+                        batch.tags.positions = Some(vec![firing.end(); batch.len()].into());
+                    }
                     self.counters.rows_out += batch.len() as u64;
                     out.push(batch);
                     self.firing = Some(firing);

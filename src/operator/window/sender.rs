@@ -11,13 +11,14 @@
 use arrow::array::{ArrayRef, AsArray, BooleanArray, Int64Array, RecordBatch, UInt32Array};
 use arrow::buffer::ScalarBuffer;
 use arrow::datatypes::{Int64Type, Schema};
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use super::assign::{LeftOut, RowPanes, RowWatermarks, assign};
 use super::grouping::{GroupColumns, Grouping, ungrouped};
 use super::plan::{COLUMN_END, COLUMN_FIRST, WindowPlan};
 use super::slices::Pane;
-use crate::limits::BATCH_ROWS_MAX;
+use crate::limits::{BATCH_BYTES_MAX, BATCH_ROWS_MAX};
 use crate::metrics::OperatorCounters;
 use crate::operator::aggregate::{LaneColumn, distinct_argument};
 use crate::operator::{Diverted, DivertedKind, Operator, Output, Progress, TimeDomain};
@@ -46,6 +47,8 @@ pub struct WindowSender {
     /// Input rows per group, and the lanes that are sent.
     rows: Vec<i64>,
     lanes: Vec<LaneColumn>,
+    /// Rows that have been numbered, or could have been.
+    numbered: i64,
     /// Arrival of the oldest row in `grouping`.
     arrival_ns: u64,
     /// What is left of a batch longer than [`BATCH_ROWS_MAX`].
@@ -68,6 +71,7 @@ impl WindowSender {
             watermark: i64::MIN,
             grouping: Grouping::new(),
             rows: vec![],
+            numbered: 0,
             arrival_ns: u64::MAX,
             rest: None,
             keys: EncodedKeys::default(),
@@ -87,7 +91,8 @@ impl WindowSender {
         // What is already combined is not left behind: without a flush between two batches (a window
         // that fires into this one) a decision against combining waits for the flush.
         if self.grouping.len() > 0 || self.combining.is_on(batch.len()) {
-            if self.grouping.len() + batch.len() > BATCH_ROWS_MAX {
+            let list_bytes: usize = self.lanes.iter().map(LaneColumn::list_bytes).sum();
+            if self.grouping.len() + batch.len() > BATCH_ROWS_MAX || list_bytes > BATCH_BYTES_MAX {
                 self.hand_over(out);
             }
             self.grouping.group(&self.keys, &panes, &mut self.groups);
@@ -171,9 +176,23 @@ impl WindowSender {
         for &group in &self.groups {
             self.rows[group as usize] += 1;
         }
-        for (column, lane) in self.lanes.iter_mut().zip(self.plan.aggregates.sent_lanes()) {
-            column.update(lane, batch.rows.columns(), &self.groups, group_count);
+        let mut columns = Cow::Borrowed(batch.rows.columns());
+        if self.plan.aggregates.needs_positions() {
+            columns.to_mut().push(self.positions(batch));
         }
+        for (column, lane) in self.lanes.iter_mut().zip(self.plan.aggregates.sent_lanes()) {
+            column.update(lane, &columns, &self.groups, group_count);
+        }
+    }
+
+    /// Where in the order of rows each row of `batch` stands: as its split says, else as they come.
+    fn positions(&mut self, batch: &Batch) -> ArrayRef {
+        let positions = match &batch.tags.positions {
+            Some(positions) => positions.clone(),
+            None => (self.numbered..).take(batch.len()).collect(),
+        };
+        self.numbered += i64::try_from(batch.len()).expect("a batch is short");
+        Arc::new(Int64Array::new(positions, None))
     }
 
     /// Hands the combined rows over.

@@ -68,11 +68,16 @@ fn batch_of(rows: &[Row]) -> Batch {
     ];
     let mut batch = Batch::new(RecordBatch::try_new(input_schema(), columns).unwrap(), 1);
     batch.tags.watermarks = Some(rows.iter().map(|row| row.watermark).collect());
+    // The order of all splits together, so that it is one for the model, too.
+    batch.tags.positions =
+        Some(rows.iter().map(|row| row.id % 10_000 * 10 + row.id / 10_000).collect());
     batch
 }
 
 fn spec(kind: WindowKind, offset_ms: i64, keys: &[usize], distinct: bool) -> WindowAggregateSpec {
-    use AggregateFunction::{Avg, Count, Max, Min, Sum};
+    use AggregateFunction::{
+        ArrayAgg, Avg, Collect, Count, FirstValue, LastValue, ListPresent, Max, Min, Sum,
+    };
     let call = |function, argument, is_distinct, filter, result_type| {
         let name = format!("{function:?}");
         AggregateCall { function, argument, distinct: is_distinct, filter, name, result_type }
@@ -83,9 +88,15 @@ fn spec(kind: WindowKind, offset_ms: i64, keys: &[usize], distinct: bool) -> Win
         call(Avg, Some(VALUE), false, None, DataType::Int32),
         call(Min, Some(NAME), false, None, DataType::Utf8),
         call(Max, Some(ID), false, None, DataType::Int64),
+        call(FirstValue, Some(NAME), false, Some(FLAG), DataType::Utf8),
+        call(LastValue, Some(VALUE), false, None, DataType::Int32),
+        call(ArrayAgg, Some(VALUE), false, None, list_type()),
+        call(Collect, Some(VALUE), false, None, counts_type()),
     ];
     if distinct {
         aggregates.push(call(Count, Some(VALUE), true, None, DataType::Int64));
+        aggregates.push(call(LastValue, Some(VALUE), true, None, DataType::Int32));
+        aggregates.push(call(ListPresent, Some(VALUE), true, None, list_type()));
     }
     let time = TimeDomain::Event { column: TIME };
     WindowAggregateSpec {
@@ -93,6 +104,17 @@ fn spec(kind: WindowKind, offset_ms: i64, keys: &[usize], distinct: bool) -> Win
         keys: keys.to_vec(),
         aggregates,
     }
+}
+
+fn list_type() -> DataType {
+    DataType::new_list(DataType::Int32, true)
+}
+
+fn counts_type() -> DataType {
+    let key = Field::new("key", DataType::Int32, false);
+    let count = Field::new("value", DataType::Int32, true);
+    let entries = DataType::Struct(vec![key, count].into());
+    DataType::Map(Arc::new(Field::new("entries", entries, false)), false)
 }
 
 /// A row's key, as results show it.
@@ -127,8 +149,41 @@ fn result_text(rows: &[&Row], distinct: bool) -> String {
         text(average.map(|average| average.to_string())),
         least.unwrap_or(NULL)
     );
+    let mut in_order = rows.to_vec();
+    in_order.sort_by_key(|row| (row.id % 10_000, row.id / 10_000));
+    let first = in_order.iter().filter(|row| row.flag == Some(true)).find_map(|row| row.name);
+    let listed: Vec<String> = in_order
+        .iter()
+        .map(|row| row.value.map_or(String::new(), |value| value.to_string()))
+        .collect();
+    let present: Vec<i32> = in_order.iter().filter_map(|row| row.value).collect();
+    let last = present.last().map(ToString::to_string);
+    let counts: Vec<String> = present
+        .iter()
+        .collect::<BTreeSet<_>>()
+        .iter()
+        .map(|value| {
+            format!("{value}: {}", present.iter().filter(|other| *other == *value).count())
+        })
+        .collect();
+    result += &format!(
+        "{},{},[{}],{{{}}},",
+        first.unwrap_or(NULL),
+        text(last),
+        listed.join(", "),
+        counts.join(", ")
+    );
     if distinct {
-        result += &format!("{},", values().collect::<BTreeSet<_>>().len());
+        let mut firsts: Vec<i32> = Vec::new();
+        present.iter().for_each(|value| {
+            if !firsts.contains(value) {
+                firsts.push(*value);
+            }
+        });
+        let newest = text(firsts.last().map(ToString::to_string));
+        let list: Vec<String> = firsts.iter().map(ToString::to_string).collect();
+        let list = (!list.is_empty()).then(|| format!("[{}]", list.join(", ")));
+        result += &format!("{},{newest},{},", firsts.len(), text(list));
     }
     result
 }

@@ -9,7 +9,10 @@ use sqlparser::keywords::Keyword;
 use sqlparser::parser::{Parser, ParserError};
 use sqlparser::tokenizer::{Span, Token};
 
-use super::super::functions::{IS_JSON_FUNCTION, JSON_FUNCTION, OVERLAPS_FUNCTION};
+use super::super::functions::{
+    IS_JSON_FUNCTION, JSON_FUNCTION, JSON_MEMBER_FUNCTION, JSON_OBJECT_OF_FUNCTION,
+    OVERLAPS_FUNCTION,
+};
 use super::super::rewrite::{call, text};
 
 type Parsed<T> = Result<T, ParserError>;
@@ -36,6 +39,8 @@ pub(super) fn special_call(parser: &mut Parser) -> Option<Parsed<Expr>> {
         "JSON_QUERY" => json_query,
         "JSON_OBJECT" => json_object,
         "JSON_ARRAY" => json_array,
+        "JSON_ARRAYAGG" => json_array_agg,
+        "JSON_OBJECTAGG" => json_object_agg,
         "TRIM" if trims_spaces(parser) => trim,
         _ => return None,
     };
@@ -342,4 +347,32 @@ fn json_array(parser: &mut Parser, span: Span) -> Parsed<Expr> {
     }
     arguments[0] = text(on_null(parser, "ABSENT")?, span);
     Ok(call("JSON_ARRAY", arguments, span))
+}
+
+/// A value as a member of JSON, with what stands behind it for NULL.
+fn member(parser: &mut Parser, default: &'static str, span: Span) -> Parsed<Expr> {
+    let mut arguments = vec![text(default, span)];
+    push_member(parser.parse_expr()?, &mut arguments);
+    arguments[0] = text(on_null(parser, default)?, span);
+    Ok(call(JSON_MEMBER_FUNCTION, vec![call("JSON_ARRAY", arguments, span)], span))
+}
+
+/// `JSON_ARRAYAGG(value [on null])`: members joined, between brackets.
+fn json_array_agg(parser: &mut Parser, span: Span) -> Parsed<Expr> {
+    let members = vec![member(parser, "ABSENT", span)?, text(",", span)];
+    let joined = vec![call("LISTAGG", members, span), text("", span)];
+    let parts = vec![text("[", span), call("COALESCE", joined, span), text("]", span)];
+    Ok(call("CONCAT", parts, span))
+}
+
+/// `JSON_OBJECTAGG([KEY] key VALUE value [on null])`: keys and members listed, then the object of them.
+fn json_object_agg(parser: &mut Parser, span: Span) -> Parsed<Expr> {
+    if !is_word(parser, 1, "VALUE") {
+        take(parser, "KEY");
+    }
+    let key = parser.parse_expr()?;
+    expect(parser, "VALUE")?;
+    let pair = call("ROW", vec![key, member(parser, "NULL", span)?], span);
+    let pairs = call("ARRAY_AGG", vec![pair], span);
+    Ok(call(JSON_OBJECT_OF_FUNCTION, vec![pairs], span))
 }

@@ -2,9 +2,19 @@
 
 use arrow::datatypes::DataType;
 
-use super::super::types::{DECIMAL_PRECISION_MAX, is_number, type_name};
+use super::super::eval::Typed;
+use super::super::types::{DECIMAL_PRECISION_MAX, is_number, list_of, multiset_of, type_name};
 use super::super::variance::Variance;
+use super::{ARGUMENT_FUNCTION, BindOptions, Scalar};
 use crate::operator::AggregateFunction;
+
+pub(super) const SCALARS: &[Scalar] =
+    &[Scalar { name: ARGUMENT_FUNCTION, arguments: (2, 2), bind: argument }];
+
+/// An aggregate's argument, without the text that tells it from others.
+fn argument(mut arguments: Vec<Typed>, _: &BindOptions) -> Result<Typed, String> {
+    Ok(arguments.swap_remove(0))
+}
 
 /// What a name means.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -13,6 +23,8 @@ pub(in crate::sql) enum NamedAggregate {
     Plain(AggregateFunction),
     /// One computed from sums.
     Variance(Variance),
+    /// A list whose texts are joined.
+    ListAgg,
 }
 
 const fn variance(sample: bool, root: bool) -> NamedAggregate {
@@ -20,12 +32,17 @@ const fn variance(sample: bool, root: bool) -> NamedAggregate {
 }
 
 /// Names and what they mean.
-pub(super) const NAMES: [(&str, NamedAggregate); 11] = [
+pub(super) const NAMES: [(&str, NamedAggregate); 16] = [
     ("COUNT", NamedAggregate::Plain(AggregateFunction::Count)),
     ("SUM", NamedAggregate::Plain(AggregateFunction::Sum)),
     ("MIN", NamedAggregate::Plain(AggregateFunction::Min)),
     ("MAX", NamedAggregate::Plain(AggregateFunction::Max)),
     ("AVG", NamedAggregate::Plain(AggregateFunction::Avg)),
+    ("FIRST_VALUE", NamedAggregate::Plain(AggregateFunction::FirstValue)),
+    ("LAST_VALUE", NamedAggregate::Plain(AggregateFunction::LastValue)),
+    ("COLLECT", NamedAggregate::Plain(AggregateFunction::Collect)),
+    ("ARRAY_AGG", NamedAggregate::Plain(AggregateFunction::ArrayAgg)),
+    ("LISTAGG", NamedAggregate::ListAgg),
     ("VAR_POP", variance(false, false)),
     ("VAR_SAMP", variance(true, false)),
     ("VARIANCE", variance(true, false)),
@@ -49,6 +66,12 @@ pub(in crate::sql) fn named_type(
 ) -> Result<DataType, String> {
     match named {
         NamedAggregate::Plain(function) => aggregate_type(function, argument),
+        NamedAggregate::ListAgg => match argument {
+            Some(DataType::Utf8) | None => Ok(DataType::Utf8),
+            Some(other) => {
+                Err(format!("LISTAGG takes a STRING, not {}; CAST it", type_name(other)))
+            }
+        },
         NamedAggregate::Variance(_) => match argument {
             Some(argument) if !is_number(argument) => {
                 Err(format!("a variance is of numbers, not of {}; CAST it", type_name(argument)))
@@ -70,11 +93,26 @@ pub(in crate::sql) fn aggregate_type(
     let nested = matches!(argument, DataType::List(_) | DataType::Struct(_) | DataType::Map(..));
     match function {
         AggregateFunction::Count => Ok(DataType::Int64),
+        AggregateFunction::SquaredDeviations => Ok(DataType::Float64),
         AggregateFunction::Min | AggregateFunction::Max => {
             if nested || matches!(argument, DataType::Binary | DataType::Null) {
                 return Err(format!("MIN and MAX do not take {}", type_name(argument)));
             }
             Ok(argument.clone())
+        }
+        AggregateFunction::FirstValue
+        | AggregateFunction::LastValue
+        | AggregateFunction::Collect
+        | AggregateFunction::ArrayAgg
+        | AggregateFunction::ListPresent
+            if *argument == DataType::Null =>
+        {
+            Err("the argument is NULL without a type; write CAST(NULL AS …)".into())
+        }
+        AggregateFunction::FirstValue | AggregateFunction::LastValue => Ok(argument.clone()),
+        AggregateFunction::Collect => Ok(multiset_of(argument.clone())),
+        AggregateFunction::ArrayAgg | AggregateFunction::ListPresent => {
+            Ok(list_of(argument.clone()))
         }
         AggregateFunction::Sum | AggregateFunction::Avg if !is_number(argument) => {
             Err(format!("SUM and AVG take a number, not {}; CAST it", type_name(argument)))

@@ -1,11 +1,12 @@
 //! Functions of JSON, which is a STRING: tests, reading by path, writing.
 //!
 //! Read: `tape` (a text parsed, reused from row to row) · `path` (JsonPath) · `query` (JSON_EXISTS,
-//! JSON_QUERY), `value` (JSON_VALUE) · `construct` (JSON_STRING, JSON_OBJECT, JSON_ARRAY) · `text` (quotes,
-//! escapes, numbers).
+//! JSON_QUERY), `value` (JSON_VALUE) · `construct` (JSON_STRING, JSON_OBJECT, JSON_ARRAY) · `aggregate` (parts of
+//! JSON_ARRAYAGG, JSON_OBJECTAGG) · `text` (quotes, escapes, numbers).
 //!
 //! Objects are written with their keys sorted, and of equal keys the last one counts, as in Flink.
 
+mod aggregate;
 mod construct;
 mod path;
 mod query;
@@ -28,7 +29,9 @@ use tape::{Kind, Tape};
 type Bound = Result<Typed, String>;
 
 pub(super) fn scalars() -> impl Iterator<Item = &'static Scalar> {
-    [SCALARS, query::SCALARS, value::SCALARS, construct::SCALARS].into_iter().flatten()
+    [SCALARS, query::SCALARS, value::SCALARS, construct::SCALARS, aggregate::SCALARS]
+        .into_iter()
+        .flatten()
 }
 
 const SCALARS: &[Scalar] = &[

@@ -23,6 +23,7 @@ use super::super::eval::{Clock, Typed, clock_type};
 use super::super::types::{Bound as TypeBound, SqlType};
 use super::{BindOptions, Scalar};
 
+pub(in crate::sql) use between::moved_by;
 pub(super) use round::round_time;
 
 type Bound = Result<Typed, String>;

@@ -21,6 +21,9 @@ pub(super) struct Bids {
     auctions: Numbers,
     bidders: Numbers,
     prices: Numbers,
+    /// Rows and their channels, whose texts are copied at the end: so the processor fetches many from
+    /// memory at a time.
+    channel_of: Vec<(usize, u32)>,
     channels: Texts,
     urls: Texts,
     times: Numbers,
@@ -35,6 +38,7 @@ impl Bids {
             auctions: numbers(),
             bidders: numbers(),
             prices: numbers(),
+            channel_of: Vec::with_capacity(rows),
             channels: texts(10),
             urls: texts(66),
             times: numbers(),
@@ -57,13 +61,16 @@ impl Bids {
         self.bidders.set(row, bidder + BIDDER_OFFSET);
         self.prices.set(row, of.prices.price(random.bits()));
         self.times.set(row, event.time_ms);
-        let (channel, url) = of.channels.any(random);
-        self.channels.set(row, channel);
-        self.urls.set(row, url);
+        self.channel_of.push((row, of.channels.any(random)));
         extra(random, NUMBERS_BYTES, of.options.mean_bytes.bid, self.extras.begin(row));
     }
 
-    pub(super) fn finish(self, rows: usize, present: NullBuffer) -> ArrayRef {
+    pub(super) fn finish(mut self, rows: usize, present: NullBuffer, of: &Nexmark) -> ArrayRef {
+        for &(row, channel) in &self.channel_of {
+            let (name, url) = of.channels.parts(channel);
+            self.channels.set(row, name);
+            self.urls.set(row, url);
+        }
         let columns = vec![
             self.auctions.finish(&present),
             self.bidders.finish(&present),

@@ -15,27 +15,42 @@ const WITHOUT_NUMBER_ONCE_IN: u64 = 10;
 /// Numbers of the seed's stream that no event has.
 const FIRST_NUMBER: u64 = 1 << 63;
 
+/// Bytes of a channel: in two lines of the cache, with nothing to be looked up before.
+const CHANNEL_BYTES: usize = 96;
+
 /// Names and addresses: the hot channels first.
 #[derive(Debug)]
-pub(super) struct Channels {
-    channels: Vec<Channel>,
-    texts: String,
-}
+pub(super) struct Channels(Vec<Channel>);
 
-/// Where the parts of a channel stand in the text: name, then address.
+/// Lengths of name and address, then both.
 #[derive(Clone, Copy, Debug)]
-struct Channel {
-    start: u32,
-    url: u32,
-    end: u32,
+struct Channel([u8; CHANNEL_BYTES]);
+
+impl Channel {
+    fn new(name: &str, url: &str) -> Channel {
+        let mut bytes = [0; CHANNEL_BYTES];
+        let length = |text: &str| u8::try_from(text.len()).expect("it is short");
+        bytes[..2].copy_from_slice(&[length(name), length(url)]);
+        let (names, urls) = bytes[2..].split_at_mut(name.len());
+        names.copy_from_slice(name.as_bytes());
+        urls[..url.len()].copy_from_slice(url.as_bytes());
+        Channel(bytes)
+    }
+
+    /// Name and address.
+    fn parts(&self) -> (&[u8], &[u8]) {
+        let [name, url] = [self.0[0], self.0[1]].map(usize::from);
+        let (names, urls) = self.0[2..].split_at(name);
+        (names, &urls[..url])
+    }
 }
 
 impl Channels {
     pub(super) fn new(seed: u64) -> Channels {
-        let mut made = Channels { channels: Vec::new(), texts: String::new() };
+        let mut channels = Vec::new();
         let mut random = Random::new(seed, FIRST_NUMBER);
         for name in HOT {
-            made.add(name, &address(&mut random));
+            channels.push(Channel::new(name, &address(&mut random)));
         }
         for (number, index) in (0..COLD).zip(1..) {
             let mut own = Random::new(seed, FIRST_NUMBER + index);
@@ -45,31 +60,24 @@ impl Channels {
                 let reversed = number.reverse_bits().cast_signed().unsigned_abs();
                 url.push_str(&format!("&channel_id={reversed}"));
             }
-            made.add(&format!("channel-{number}"), &url);
+            channels.push(Channel::new(&format!("channel-{number}"), &url));
         }
-        made
+        Channels(channels)
     }
 
-    fn add(&mut self, name: &str, url: &str) {
-        let end = |texts: &String| u32::try_from(texts.len()).expect("it is about a megabyte");
-        let start = end(&self.texts);
-        self.texts.push_str(name);
-        let middle = end(&self.texts);
-        self.texts.push_str(url);
-        self.channels.push(Channel { start, url: middle, end: end(&self.texts) });
-    }
-
-    /// Name and address of a channel: one of the hot ones, or any other.
-    pub(super) fn any(&self, random: &mut Random) -> (&str, &str) {
+    /// One of the hot channels, or any other.
+    pub(super) fn any(&self, random: &mut Random) -> u32 {
         let hot = HOT.len() as u64;
         let index = match is_even(random.bits()) {
             true => random.below(hot),
             false => hot + random.below(u64::from(COLD)),
         };
-        let index = usize::try_from(index).expect("it is below the number of channels");
-        let Channel { start, url, end } = self.channels[index];
-        let part = |from: u32, to: u32| &self.texts[from as usize..to as usize];
-        (part(start, url), part(url, end))
+        u32::try_from(index).expect("it is below the number of channels")
+    }
+
+    /// Name and address of a channel.
+    pub(super) fn parts(&self, channel: u32) -> (&[u8], &[u8]) {
+        self.0[channel as usize].parts()
     }
 }
 
@@ -96,8 +104,9 @@ mod tests {
     fn numbers_are_reversed_bit_by_bit() {
         let channels = Channels::new(0);
         let url = |number: usize| {
-            let Channel { url, end, .. } = channels.channels[HOT.len() + number];
-            channels.texts[url as usize..end as usize].to_owned()
+            let (name, url) = channels.0[HOT.len() + number].parts();
+            assert_eq!(name, format!("channel-{number}").as_bytes());
+            String::from_utf8(url.to_vec()).unwrap()
         };
         // 1 reversed is the smallest number, whose absolute value is 2^31; 2 gives 2^30.
         for (number, expected) in [(1, 2_147_483_648_u32), (2, 1_073_741_824), (3, 1_073_741_824)] {

@@ -54,8 +54,8 @@ impl Texts {
         self.bytes.len() - start
     }
 
-    pub(super) fn set(&mut self, row: usize, text: &str) {
-        self.begin(row).extend_from_slice(text.as_bytes());
+    pub(super) fn set(&mut self, row: usize, text: &[u8]) {
+        self.begin(row).extend_from_slice(text);
     }
 
     fn end(&self) -> i32 {

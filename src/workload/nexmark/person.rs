@@ -75,8 +75,8 @@ impl People {
         words(random, 5, b' ', email);
         email.extend_from_slice(b".com");
         card(random, self.cards.begin(row));
-        self.cities.set(row, one_of(&CITIES, random));
-        self.states.set(row, one_of(&STATES, random));
+        self.cities.set(row, one_of(&CITIES, random).as_bytes());
+        self.states.set(row, one_of(&STATES, random).as_bytes());
         let texts = [&self.names, &self.emails, &self.cards, &self.cities, &self.states];
         // Eight for the id.
         let used = 8 + texts.iter().map(|texts| texts.len_of_last()).sum::<usize>();

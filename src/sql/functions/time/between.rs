@@ -1,18 +1,20 @@
 //! TIMESTAMPADD, TIMESTAMPDIFF and OVERLAPS.
 
-use arrow::array::Int64Array;
-use arrow::datatypes::{DataType, Int32Type, Int64Type, IntervalUnit, TimeUnit};
-use datafusion_common::{Result as PlanResult, exec_datafusion_err};
+use arrow::array::{Array, AsArray, Int64Array};
+use arrow::datatypes::{
+    DataType, Int32Type, Int64Type, IntervalMonthDayNanoType, IntervalUnit, TimeUnit,
+};
+use datafusion_common::{Result as PlanResult, ScalarValue, exec_datafusion_err};
 use datafusion_expr::{ColumnarValue, Operator};
 use std::sync::Arc;
 
 use super::super::super::bind::case_of;
-use super::super::super::eval::{Kernel, Logic, Typed};
+use super::super::super::eval::{Kernel, Logic, Typed, fold};
 use super::super::super::operators::{arithmetic, compare};
 use super::super::super::types::type_name;
 use super::super::calendar::{MILLIS_PER_DAY, add_months, months_between};
 use super::super::kernel::{Integers, call, fallible_call, integer_argument};
-use super::super::{BindOptions, OVERLAPS_FUNCTION, Scalar, wrong_argument};
+use super::super::{BindOptions, OVERLAPS_FUNCTION, Scalar, TIMES_FUNCTION, wrong_argument};
 use super::unit::{Length, Unit};
 use super::{numbers, per_milli, times};
 
@@ -22,6 +24,7 @@ pub(super) const SCALARS: &[Scalar] = &[
     Scalar { name: "TIMESTAMPADD", arguments: (3, 3), bind: timestampadd },
     Scalar { name: "TIMESTAMPDIFF", arguments: (3, 3), bind: timestampdiff },
     Scalar { name: OVERLAPS_FUNCTION, arguments: (4, 4), bind: overlaps },
+    Scalar { name: TIMES_FUNCTION, arguments: (2, 2), bind: multiple },
 ];
 
 fn written_unit(typed: &Typed) -> Result<(&str, Length), String> {
@@ -111,6 +114,63 @@ fn on_timestamp(unit: TimeUnit, length: Length) -> Step {
             days.checked_mul(day)?.checked_add(time.rem_euclid(day))
         }),
     }
+}
+
+/// `interval * count`, in any order.
+fn multiple(mut arguments: Vec<Typed>, options: &BindOptions) -> Bound {
+    let right = arguments.remove(1);
+    arithmetic(Operator::Multiply, arguments.remove(0), right, options)
+}
+
+/// `time` moved by an interval of each row, `sign` times; a time of day goes round, a date is moved by
+/// whole days.
+///
+/// # Errors
+/// In words for the user.
+pub(in crate::sql) fn moved_by(time: Typed, interval: Typed, sign: i64) -> Bound {
+    let months_of_time = interval.literal().is_some_and(
+        |value| matches!(value, ScalarValue::IntervalMonthDayNano(Some(length)) if length.months != 0),
+    );
+    let result = time.data_type.clone();
+    let (months, millis): (Step, Step) = match &result {
+        DataType::Date32 => (
+            Box::new(|days, count| within_date(add_months(days, count))),
+            Box::new(|days, millis| within_date(days.checked_add(millis / MILLIS_PER_DAY)?)),
+        ),
+        DataType::Time32(_) if !months_of_time => (
+            Box::new(|time, count| (count == 0).then_some(time)),
+            Box::new(|time, millis| Some(time.wrapping_add(millis).rem_euclid(MILLIS_PER_DAY))),
+        ),
+        DataType::Timestamp(unit, _) => {
+            (on_timestamp(*unit, Length::Months(1)), on_timestamp(*unit, Length::Millis(1)))
+        }
+        other => return Err(format!("{} has no months", type_name(other))),
+    };
+    let to = result.clone();
+    let kernel: Kernel = Arc::new(move |values: &[ColumnarValue], rows: usize| {
+        let from = numbers(&values[0], rows)?;
+        let lengths = values[1].clone().into_array(rows)?;
+        let lengths = lengths.as_primitive::<IntervalMonthDayNanoType>();
+        let moved = (0..rows)
+            .map(|row| {
+                if from.is_null(row) || lengths.is_null(row) {
+                    return Ok(None);
+                }
+                let length = lengths.value(row);
+                let by_millis =
+                    i64::from(length.days) * MILLIS_PER_DAY + length.nanoseconds / 1_000_000;
+                let moved = months(from.value(row), sign * i64::from(length.months));
+                let moved = moved.and_then(|time| match by_millis {
+                    0 => Some(time),
+                    by_millis => millis(time, sign * by_millis),
+                });
+                moved.map(Some).ok_or_else(|| exec_datafusion_err!("the time is out of range"))
+            })
+            .collect::<PlanResult<Int64Array>>()?;
+        times(moved, &to)
+    });
+    let label = if sign < 0 { "{} - {}" } else { "{} + {}" };
+    Ok(fold(fallible_call(label, vec![time.expr, interval.expr], result, kernel)))
 }
 
 /// What the difference of two times counts.

@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use std::path::PathBuf;
 
 use super::super::super::functions::{is_aggregate, is_scalar, names};
-use super::{ANSWERS, Answered, Outcome, is_set};
+use super::{ANSWERS, Answered, Outcome, fixture, is_set};
 
 const HEAD: &str = "\
 # Flink's functions and what Pelton makes of them
@@ -20,7 +20,7 @@ answers and Pelton answers alike: the type and every row, doubles by their bits.
 ";
 
 /// Words that stand before a parenthesis and are no functions.
-const NO_FUNCTIONS: &str = " ALL AND ANY ARRAY AS BETWEEN BINARY BY BYTES CAST CHAR CHARACTER DECIMAL DESCRIPTOR ELSE \
+const NO_FUNCTIONS: &str = " ALL AND ANY ARRAY AS BETWEEN BINARY BY BYTES CAST CHAR CHARACTER DAY DEC DECIMAL DESCRIPTOR ELSE \
      EXISTS FILTER FROM GROUP IN INTERVAL IS JOIN LIKE MAP NOT NUMERIC ON OR OVER PASSING RETURNING ROW SELECT SETS \
      TABLE THEN TIME TIMESTAMP TIMESTAMP_LTZ TO TRY_CAST UNION UNNEST USING VALUES VARBINARY VARCHAR WHEN WHERE ";
 
@@ -56,9 +56,90 @@ impl Count {
 
 fn page(answers: &[Answered]) -> String {
     let mut page = HEAD.to_owned();
+    documented(answers, &mut page);
     groups(answers, &mut page);
     functions(answers, &mut page);
     page
+}
+
+/// One documented function or operator.
+struct Documented<'a> {
+    form: &'a str,
+    /// What finds its cases: among those of its group, or by its name among all.
+    cases: Regex,
+    by_name: bool,
+}
+
+impl<'a> Documented<'a> {
+    fn of(line: &'a str) -> Documented<'a> {
+        match line.split_once(" ~ ") {
+            Some((form, cases)) => {
+                Documented { form, cases: Regex::new(cases).unwrap(), by_name: false }
+            }
+            None => {
+                let cases = Regex::new(&format!(r"\b{line} ?\(")).unwrap();
+                Documented { form: line, cases, by_name: true }
+            }
+        }
+    }
+
+    /// Its cases; of an operator those of its group, and of queries when it has none there.
+    fn count(&self, group: &str, answers: &[Answered]) -> Count {
+        let own = self.count_in(answers, |other| self.by_name || other == group);
+        match own.cases {
+            0 => self.count_in(answers, |other| other.starts_with("query/")),
+            _ => own,
+        }
+    }
+
+    fn count_in(&self, answers: &[Answered], is_asked: impl Fn(&str) -> bool) -> Count {
+        let mut count = Count::default();
+        let asked = answers.iter().filter(|answer| is_asked(&answer.group));
+        let own = asked.filter(|a| !a.is_refused_by_flink && self.cases.is_match(&a.sql));
+        own.for_each(|answer| count.add(answer));
+        count
+    }
+
+    /// True when a call is planned: some case is answered, or without one the name is registered.
+    fn is_supported(&self, count: &Count) -> bool {
+        let registered = is_scalar(self.form) || is_aggregate(self.form);
+        count.refused < count.cases || (registered && count.cases == 0)
+    }
+}
+
+fn documented(answers: &[Answered], page: &mut String) {
+    page.push_str("## Documented functions\n\n");
+    page.push_str(
+        "What Flink's pages list. *Differ* are those with a case that is answered otherwise, as\n",
+    );
+    page.push_str("`known_differences.txt` tells; those without a case depend on the moment or on chance.\n\n");
+    page.push_str(
+        "| group | documented | supported | equal | differ | without a case | refused |\n",
+    );
+    page.push_str("|---|---:|---:|---:|---:|---:|---|\n");
+    let text = fixture("documented.txt");
+    for section in text.split("\n[").skip(1) {
+        let (group, lines) = section.split_once("]\n").unwrap();
+        let (mut documented, mut equal, mut differ, mut bare) = (0, 0, 0, 0);
+        let mut refused = Vec::new();
+        for entry in lines.lines().filter(|line| !line.is_empty()).map(Documented::of) {
+            let count = entry.count(group, answers);
+            documented += 1;
+            match (entry.is_supported(&count), count.cases, count.differ) {
+                (false, ..) => refused.push(format!("`{}`", entry.form)),
+                (true, 0, _) => bare += 1,
+                (true, _, 0) => equal += 1,
+                _ => differ += 1,
+            }
+        }
+        let (supported, refused) = (documented - refused.len(), refused.join(", "));
+        writeln!(
+            page,
+            "| {group} | {documented} | {supported} | {equal} | {differ} | {bare} | {refused} |"
+        )
+        .unwrap();
+    }
+    page.push('\n');
 }
 
 fn groups(answers: &[Answered], page: &mut String) {
