@@ -136,11 +136,11 @@ fn values_in_the_order_of_rows() {
 #[test]
 fn values_in_the_order_of_windows() {
     check(
-        "CREATE VIEW per_second AS SELECT COUNT(*) AS n, LISTAGG(s) AS s, window_time AS at \
+        "CREATE VIEW per_second AS SELECT COUNT(*) AS n, LISTAGG(s) AS s, window_time AS wt \
          FROM TABLE(TUMBLE(TABLE input, DESCRIPTOR(ts), INTERVAL '1' SECOND)) \
          GROUP BY window_start, window_end, window_time; \
          INSERT INTO output SELECT ARRAY_AGG(n) AS ns, FIRST_VALUE(s) AS s, LAST_VALUE(n) AS n, window_end \
-         FROM TABLE(TUMBLE(TABLE per_second, DESCRIPTOR(at), INTERVAL '10' SECOND)) \
+         FROM TABLE(TUMBLE(TABLE per_second, DESCRIPTOR(wt), INTERVAL '10' SECOND)) \
          GROUP BY window_start, window_end",
     );
 }
