@@ -51,9 +51,9 @@ fn object_of(arguments: Vec<Typed>, _: &BindOptions) -> Bound {
         try_build_text(rows, 0, |row, out| {
             out.push('{');
             if lists.is_valid(row) {
-                let pairs = lists.value(row);
-                let pairs = pairs.as_struct();
-                push_members(pairs.column(0).as_string(), pairs.column(1).as_string(), out)?;
+                let members = lists.value(row);
+                let members = members.as_struct();
+                push_members(members.column(0).as_string(), members.column(1).as_string(), out)?;
             }
             out.push('}');
             Ok(Some(()))

@@ -138,8 +138,8 @@ pub(in crate::sql) fn moved_by(time: Typed, interval: Typed, sign: i64) -> Bound
             Box::new(|days, millis| within_date(days.checked_add(millis / MILLIS_PER_DAY)?)),
         ),
         DataType::Time32(_) if !months_of_time => (
-            Box::new(|time, count| (count == 0).then_some(time)),
-            Box::new(|time, millis| Some(time.wrapping_add(millis).rem_euclid(MILLIS_PER_DAY))),
+            Box::new(|clock, count| (count == 0).then_some(clock)),
+            Box::new(|clock, millis| Some(clock.wrapping_add(millis).rem_euclid(MILLIS_PER_DAY))),
         ),
         DataType::Timestamp(unit, _) => {
             (on_timestamp(*unit, Length::Months(1)), on_timestamp(*unit, Length::Millis(1)))
@@ -160,9 +160,9 @@ pub(in crate::sql) fn moved_by(time: Typed, interval: Typed, sign: i64) -> Bound
                 let by_millis =
                     i64::from(length.days) * MILLIS_PER_DAY + length.nanoseconds / 1_000_000;
                 let moved = months(from.value(row), sign * i64::from(length.months));
-                let moved = moved.and_then(|time| match by_millis {
-                    0 => Some(time),
-                    by_millis => millis(time, sign * by_millis),
+                let moved = moved.and_then(|value| match by_millis {
+                    0 => Some(value),
+                    by_millis => millis(value, sign * by_millis),
                 });
                 moved.map(Some).ok_or_else(|| exec_datafusion_err!("the time is out of range"))
             })
