@@ -85,8 +85,8 @@ impl From<DirectoryError> for JobError {
 
 /// The directory cannot be used by this user, or be one: nothing has failed that worked before.
 fn is_refused(kind: io::ErrorKind) -> bool {
-    use io::ErrorKind::{NotADirectory, PermissionDenied, ReadOnlyFilesystem};
-    matches!(kind, NotADirectory | PermissionDenied | ReadOnlyFilesystem)
+    use io::ErrorKind::{AlreadyExists, NotADirectory, PermissionDenied, ReadOnlyFilesystem};
+    matches!(kind, AlreadyExists | NotADirectory | PermissionDenied | ReadOnlyFilesystem)
 }
 
 impl fmt::Display for JobError {

@@ -68,3 +68,12 @@ fn another_jobs_directory_is_left_alone() {
     directory.pelton(&RUN).expect_code(3).expect_message("data/j");
     assert_eq!(directory.lines("out").len(), 1);
 }
+
+#[test]
+fn a_directory_that_cannot_be_one_is_named() {
+    let text = words("INSERT INTO out SELECT word FROM words")
+        .replace("mode = \"off\"", "mode = \"off\"\ndir = \"in.csv\"");
+    let directory = Directory::with_job(&text);
+    directory.write("in.csv", "a\n");
+    directory.pelton(&RUN).expect_code(3).expect_message("in.csv: cannot create");
+}
