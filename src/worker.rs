@@ -103,7 +103,8 @@ pub(crate) enum Input {
 
 impl Task for Worker {
     fn turn(&mut self, io: &mut dyn Io) -> Turn {
-        let now_ns = io.clock().monotonic_ns();
+        let now_ns = io.round_ns();
+        let now = Timestamp::from_millis(io.clock().wall_ms());
         self.measure_turn(now_ns);
         let mut busy = self.obey(io);
         for sink in &mut self.sinks {
@@ -112,7 +113,7 @@ impl Task for Worker {
             self.meter.enter(outer);
         }
         for index in (0..self.stages.len()).rev() {
-            busy |= self.serve(index, now_ns, io);
+            busy |= self.serve(index, now, io);
         }
         for source in &mut self.sources {
             source.drain_messages(io);
@@ -132,12 +133,11 @@ impl Task for Worker {
 impl Worker {
     /// One stage: unfinished work first, then new elements while there is room and budget. True when
     /// something was done or can be done at once.
-    fn serve(&mut self, index: usize, now_ns: u64, io: &mut dyn Io) -> bool {
+    fn serve(&mut self, index: usize, now: Timestamp, io: &mut dyn Io) -> bool {
         if self.stages[index].ended {
             return false;
         }
-        let now = Timestamp::from_millis(io.clock().wall_ms());
-        let turn_rows = self.budget.rows();
+        let (turn_rows, now_ns) = (self.budget.rows(), self.turn_began_ns);
         let Worker { stages, sources, outboxes, sinks, diverted, diversions, meter, .. } = self;
         let stage = &mut stages[index];
         let budget_rows = turn_rows;
@@ -282,10 +282,11 @@ impl Worker {
     }
 
     fn wakes_at_ns(&self, io: &dyn Io) -> u64 {
-        let (wall_ms, now_ns) = (io.clock().wall_ms(), self.turn_began_ns);
+        let now_ns = self.turn_began_ns;
         let stages = self.stages.iter().filter(|stage| !stage.ended);
         let clocks = stages.filter_map(|stage| stage.tree.wakes_at()).map(|at| {
-            let wait_ms = u64::try_from(at.millis().saturating_sub(wall_ms)).unwrap_or(0);
+            let wait_ms = at.millis().saturating_sub(io.clock().wall_ms());
+            let wait_ms = u64::try_from(wait_ms).unwrap_or(0);
             now_ns.saturating_add(wait_ms.saturating_mul(1_000_000))
         });
         let inputs = self.stages.iter().filter_map(|stage| stage.wakes_at_ns);

@@ -30,6 +30,7 @@ pub(crate) struct CoreIo {
     /// The timer the kernel has, and when it ends.
     timer: Option<(u64, Ticket)>,
     parked_ns: u64,
+    round_ns: u64,
 }
 
 impl CoreIo {
@@ -38,13 +39,15 @@ impl CoreIo {
     /// # Errors
     /// The kernel's, when it gives no ring.
     pub(super) fn new(doorbell: BorrowedFd<'_>, helper_cpus: &[usize]) -> io::Result<CoreIo> {
+        let now_ns = SystemClock.monotonic_ns();
         Ok(CoreIo {
             ring: Ring::new(doorbell, helper_cpus)?,
-            sockets: Sockets::new(SystemClock.monotonic_ns()),
+            sockets: Sockets::new(now_ns),
             files: Files::default(),
             clock: SystemClock,
             timer: None,
             parked_ns: 0,
+            round_ns: now_ns,
         })
     }
 
@@ -53,7 +56,8 @@ impl CoreIo {
     /// # Errors
     /// The kernel's, when the ring is beyond use.
     pub(crate) fn poll(&mut self) -> io::Result<bool> {
-        self.sockets.on_time(&mut self.ring, self.clock.monotonic_ns());
+        self.round_ns = self.clock.monotonic_ns();
+        self.sockets.on_time(&mut self.ring, self.round_ns);
         let mut found = false;
         for _ in 0..POLL_ROUNDS_MAX {
             self.sockets.flush(&mut self.ring);
@@ -122,6 +126,10 @@ impl Io for CoreIo {
 
     fn clock(&self) -> &dyn Clock {
         &self.clock
+    }
+
+    fn round_ns(&self) -> u64 {
+        self.round_ns
     }
 
     fn network(&mut self) -> &mut dyn Network {

@@ -15,7 +15,8 @@ mod ledger;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{HashMap, VecDeque};
+use hashbrown::HashMap;
+use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
@@ -86,6 +87,8 @@ pub struct TcpSink {
     listener: Option<ListenerId>,
     dialer: Option<Dialer>,
     subscribers: HashMap<ConnectionId, Subscriber>,
+    /// Of the subscriber that is furthest behind, when it was looked last.
+    unsent_bytes_max: usize,
     /// Empty between calls; kept for their memory.
     encoded: Vec<u8>,
     looking: Vec<ConnectionId>,
@@ -107,6 +110,7 @@ impl TcpSink {
             listener: None,
             dialer: None,
             subscribers: HashMap::new(),
+            unsent_bytes_max: 0,
             encoded: Vec::new(),
             looking: Vec::new(),
             ledger: Ledger::default(),
@@ -149,7 +153,7 @@ impl TcpSink {
     /// Takes one event; false when there is none.
     fn take_event(&mut self, io: &mut dyn Io) -> bool {
         let Some(owner) = self.owner else { return false };
-        let now_ns = io.clock().monotonic_ns();
+        let now_ns = io.round_ns();
         let network = io.network();
         let Some(event) = network.next_event(owner) else { return false };
         match event {
@@ -250,8 +254,10 @@ impl TcpSink {
         let cuts_the_slow = self.cuts_the_slow();
         let mut connections = std::mem::take(&mut self.looking);
         connections.extend(self.subscribers.keys());
+        self.unsent_bytes_max = 0;
         for connection in connections.drain(..) {
             let unsent_bytes = network.unsent_bytes(connection);
+            self.unsent_bytes_max = self.unsent_bytes_max.max(unsent_bytes);
             self.look_at(connection, unsent_bytes);
             if cuts_the_slow && unsent_bytes >= SINK_UNWRITTEN_BYTES_MAX {
                 self.cut(connection, network);
@@ -276,13 +282,13 @@ impl TcpSink {
     /// Begins to close everything, once.
     fn begin_finish(&mut self, io: &mut dyn Io) {
         if let Phase::Finishing { until_ns } = self.phase {
-            if self.cuts_the_slow() && until_ns <= io.clock().monotonic_ns() {
+            if self.cuts_the_slow() && until_ns <= io.round_ns() {
                 let connections: Vec<_> = self.subscribers.keys().copied().collect();
                 connections.into_iter().for_each(|slow| self.cut(slow, io.network()));
             }
             return;
         }
-        let until_ns = io.clock().monotonic_ns().saturating_add(FINISH_NS_MAX);
+        let until_ns = io.round_ns().saturating_add(FINISH_NS_MAX);
         self.phase = Phase::Finishing { until_ns };
         let network = io.network();
         if let Some(dialer) = &mut self.dialer {
@@ -306,6 +312,7 @@ impl Sink for TcpSink {
                 if network.send(*connection, &self.encoded) {
                     subscriber.account.give_batch(self.encoded.len(), number);
                     subscriber.unsent_bytes += self.encoded.len();
+                    self.unsent_bytes_max = self.unsent_bytes_max.max(subscriber.unsent_bytes);
                 } else {
                     self.ledger.release(number, false);
                 }
@@ -319,9 +326,8 @@ impl Sink for TcpSink {
             Phase::New | Phase::Failed => true,
             Phase::Writing | Phase::Finishing { .. } => {
                 let is_alone = self.dialer.is_some() && self.subscribers.is_empty();
-                let waits =
-                    |subscriber: &Subscriber| subscriber.unsent_bytes >= SINK_UNWRITTEN_BYTES_MAX;
-                is_alone || (!self.cuts_the_slow() && self.subscribers.values().any(waits))
+                let waits = self.unsent_bytes_max >= SINK_UNWRITTEN_BYTES_MAX;
+                is_alone || (waits && !self.cuts_the_slow())
             }
         }
     }
@@ -339,7 +345,7 @@ impl Sink for TcpSink {
         if self.phase == Phase::New {
             self.open(io.network());
         }
-        let now_ns = io.clock().monotonic_ns();
+        let now_ns = io.round_ns();
         let mut busy = false;
         if let (Some(dialer), Some(owner)) = (&mut self.dialer, self.owner) {
             busy |= dialer.poll(io.network(), owner, now_ns);

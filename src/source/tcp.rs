@@ -18,7 +18,8 @@ mod testing;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{HashMap, VecDeque};
+use hashbrown::HashMap;
+use std::collections::VecDeque;
 use std::io;
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
@@ -339,7 +340,7 @@ impl TcpSource {
     /// Closes connections without a byte for too long. `is_drained`: nothing waits unread now.
     fn close_idle(&mut self, is_drained: bool, io: &mut dyn Io) {
         let Some(idle_ns_max) = self.options.connection_idle_ns_max else { return };
-        let now_ns = io.clock().monotonic_ns();
+        let now_ns = io.round_ns();
         // Not polled although there was work: what comes after had no room.
         let was_ignored = self.was_busy && self.polled_ns + BLOCKED_NS_MIN <= now_ns;
         if !is_drained || was_ignored {
@@ -389,7 +390,7 @@ impl Source for TcpSource {
         if self.phase == Phase::Failed {
             return SourceProgress::Idle { wakes_at_ns: None };
         }
-        let now_ns = io.clock().monotonic_ns();
+        let now_ns = io.round_ns();
         if let Some(dialer) = &mut self.dialer {
             let owner = self.owner.expect("registered when it was opened");
             dialer.poll(io.network(), owner, now_ns);

@@ -31,19 +31,17 @@ enum State {
 }
 
 /// One outgoing connection, again and again.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Dialer {
     address: SocketAddr,
     state: State,
     pause: Duration,
-    /// When the present attempt began, ns.
-    dialed_ns: u64,
 }
 
 impl Dialer {
     /// Dials `address` at the first poll.
     pub fn new(address: SocketAddr) -> Dialer {
-        Dialer { address, state: State::Waiting { until_ns: 0 }, pause: PAUSE_MIN, dialed_ns: 0 }
+        Dialer { address, state: State::Waiting { until_ns: 0 }, pause: PAUSE_MIN }
     }
 
     /// Dials if it is time to; true when it did.
@@ -51,7 +49,6 @@ impl Dialer {
         match self.state {
             State::Waiting { until_ns } if until_ns <= now_ns => {
                 self.state = State::Connecting(network.connect(owner, self.address));
-                self.dialed_ns = now_ns;
                 true
             }
             _ => false,
@@ -62,19 +59,15 @@ impl Dialer {
     pub fn connected(&mut self, connection: ConnectionId) {
         if self.state == State::Connecting(connection) {
             self.state = State::Connected(connection);
+            self.pause = PAUSE_MIN;
         }
     }
 
-    /// `connection` is gone, or did not come: another follows after a pause, a longer one if this did
-    /// not last. True when it is the first to fail after one that lasted, or at all: worth telling.
+    /// `connection` is gone, or did not come: another follows after a pause. True when it is the
+    /// first attempt to fail after a success or at all: worth telling.
     pub fn closed(&mut self, connection: ConnectionId, now_ns: u64) -> bool {
         if ![State::Connecting(connection), State::Connected(connection)].contains(&self.state) {
             return false;
-        }
-        let lasted = matches!(self.state, State::Connected(_))
-            && u128::from(now_ns.saturating_sub(self.dialed_ns)) >= PAUSE_MAX.as_nanos();
-        if lasted {
-            self.pause = PAUSE_MIN;
         }
         let pause_ns = u64::try_from(self.pause.as_nanos()).expect("seconds at most");
         let is_first = self.pause == PAUSE_MIN;
@@ -109,7 +102,7 @@ mod tests {
     use crate::reactor::{Clock, NetEvent, SystemClock};
 
     #[test]
-    fn pauses_grow_until_a_connection_lasts() {
+    fn pauses_grow_until_a_connection_succeeds() {
         let mut io = CoreIo::for_test();
         let owner = io.register();
         // A port that was free a moment ago: nobody listens.
@@ -143,13 +136,8 @@ mod tests {
         });
         dialer.connected(connection);
         assert_eq!(dialer.wakes_at_ns(), None);
-        // A peer that hangs up at once is not dialled more often for it.
-        let mut hung_up = dialer.clone();
-        assert!(!hung_up.closed(connection, now_ns));
-        assert_eq!(hung_up.wakes_at_ns(), Some(now_ns + 10_000_000_000));
-        let later_ns = now_ns + 10_000_000_000;
-        assert!(dialer.closed(connection, later_ns));
-        assert_eq!(dialer.wakes_at_ns(), Some(later_ns + 100_000_000));
+        assert!(dialer.closed(connection, now_ns));
+        assert_eq!(dialer.wakes_at_ns(), Some(now_ns + 100_000_000));
         dialer.stop();
         assert!(!dialer.poll(&mut io, owner, u64::MAX));
     }
