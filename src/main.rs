@@ -19,6 +19,9 @@ fn main() -> ExitCode {
         return ExitCode::from(3);
     }
     std::panic::set_hook(Box::new(end_process));
+    if let Err(error) = pelton::stdx::name_lost_pages() {
+        say(&format!("warning: a lost page of a file would end the process unexplained: {error}"));
+    }
     ExitCode::from(pelton::cli::run())
 }
 

@@ -2,7 +2,7 @@
 //!
 //! Read: `core_id` · `quantity` (number and unit) with `byte_size` and `duration` · `failure` (why a
 //! part gave up) · `suggest` ("did you mean") · `room` (of vectors that are handed over) ·
-//! `checksum` · `cpu` (what the binary was built for).
+//! `checksum` · `cpu` (what the binary was built for) · `fatal` ⚠ (pages of mapped files that are gone).
 
 mod byte_size;
 mod checksum;
@@ -10,6 +10,7 @@ mod core_id;
 mod cpu;
 mod duration;
 mod failure;
+mod fatal;
 mod quantity;
 mod room;
 mod suggest;
@@ -20,6 +21,7 @@ pub use core_id::CoreId;
 pub use cpu::missing_cpu_features;
 pub use duration::{format_duration, parse_duration};
 pub use failure::{Failure, FailureClass};
+pub use fatal::{Mapping, name_lost_pages, watch_mapping};
 pub use quantity::QuantityError;
 pub use room::take_with_room;
 pub use suggest::{did_you_mean, one_of, suggestion};

@@ -220,6 +220,20 @@ impl Disk for CoreIo {
         self.files.write(&mut self.ring, file, offset, bytes)
     }
 
+    fn write_from(
+        &mut self,
+        file: FileId,
+        offset: u64,
+        bytes: Vec<u8>,
+        from: usize,
+    ) -> OperationId {
+        self.files.write_from(&mut self.ring, file, (offset, bytes, from))
+    }
+
+    fn sync_range(&mut self, file: FileId, offset: u64, length: u64) -> OperationId {
+        self.files.sync_range(&mut self.ring, file, (offset, length))
+    }
+
     fn sync(&mut self, file: FileId) -> OperationId {
         self.files.sync(&mut self.ring, file)
     }
@@ -271,6 +285,12 @@ pub(super) mod testing {
     /// Whatever takes longer than this in a test never happens.
     const PATIENCE: Duration = Duration::from_secs(20);
 
+    /// What steps of file operations need.
+    pub(in crate::reactor) struct CoreParts<'a> {
+        pub(in crate::reactor) files: &'a mut Files,
+        pub(in crate::reactor) ring: &'a mut Ring,
+    }
+
     fn nanos(time: Duration) -> u64 {
         u64::try_from(time.as_nanos()).unwrap()
     }
@@ -310,6 +330,11 @@ pub(super) mod testing {
         /// A stream in the place of standard output.
         pub(crate) fn add_stream_for_test(&mut self, stream: OwnedFd) -> FileId {
             self.files.add_stream(stream)
+        }
+
+        /// Files and ring, for tests of what the kernel seldom does.
+        pub(in crate::reactor) fn parts_for_test(&mut self) -> CoreParts<'_> {
+            CoreParts { files: &mut self.files, ring: &mut self.ring }
         }
 
         /// Polls for a while.

@@ -1,9 +1,11 @@
-//! Files written past the page cache, by threads that are no core: what the disk itself does.
+//! Files written past the page cache, and given their blocks in advance, by threads that are no core.
 
 use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
+
+use super::sys;
 
 /// Addresses, offsets and lengths of direct writes are multiples of this on every disk there is.
 pub const DIRECT_ALIGNMENT: usize = 4096;
@@ -14,6 +16,18 @@ pub const DIRECT_ALIGNMENT: usize = 4096;
 /// The operating system's: `InvalidInput` where the file system knows no direct writes.
 pub fn create_direct(path: &Path) -> io::Result<File> {
     OpenOptions::new().write(true).create_new(true).custom_flags(libc::O_DIRECT).open(path)
+}
+
+/// Gives a new file `bytes` bytes of blocks, so that writing them later needs no space. Where the file
+/// system cannot promise any, the file gets its length alone.
+///
+/// # Errors
+/// The operating system's: `StorageFull` when there is not enough space.
+pub fn preallocate(file: &File, bytes: u64) -> io::Result<()> {
+    match sys::fallocate(file, bytes) {
+        Err(error) if error.raw_os_error() == Some(libc::EOPNOTSUPP) => file.set_len(bytes),
+        done => done,
+    }
 }
 
 #[cfg(test)]

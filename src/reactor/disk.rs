@@ -22,6 +22,12 @@ pub struct OperationId(pub u64);
 pub enum OpenMode {
     /// Must exist.
     Read,
+    /// Must exist; read and written.
+    Write,
+    /// As `Write`, past the page cache: addresses, offsets and lengths of writes are multiples of
+    /// [`DIRECT_ALIGNMENT`](super::DIRECT_ALIGNMENT). `InvalidInput` where the file system knows no
+    /// direct writes.
+    Direct,
     /// Must not exist; mode 0644.
     CreateNew,
 }
@@ -45,9 +51,9 @@ pub enum DiskResult {
     /// Of `read`: the buffer given, its length set to what was read; shorter than asked for only
     /// at the end of the file.
     Read(Vec<u8>),
-    /// Of `write`: the buffer given, all of it written.
+    /// Of `write` and `write_from`: the buffer given, all of it written.
     Written(Vec<u8>),
-    /// Of `sync`, `sync_directory`, `rename`, `close`, `remove`.
+    /// Of `sync`, `sync_range`, `sync_directory`, `rename`, `close`, `remove`.
     Done,
     /// Of `stat_path` and `stat_file`.
     Status(FileStatus),
@@ -63,8 +69,14 @@ pub trait Disk {
     fn read(&mut self, file: FileId, offset: u64, length: usize, buffer: Vec<u8>) -> OperationId;
     /// Writes all of `bytes` at `offset`.
     fn write(&mut self, file: FileId, offset: u64, bytes: Vec<u8>) -> OperationId;
+    /// Writes `bytes[from..]` at `offset`: a buffer may begin with what aligns the rest of it.
+    fn write_from(&mut self, file: FileId, offset: u64, bytes: Vec<u8>, from: usize)
+    -> OperationId;
     /// Makes the file's data durable.
     fn sync(&mut self, file: FileId) -> OperationId;
+    /// Makes `length` bytes at `offset` durable, whoever wrote or stored them before this call. Pages
+    /// outside of the range are left alone. The length is positive and has 32 bits.
+    fn sync_range(&mut self, file: FileId, offset: u64, length: u64) -> OperationId;
     /// Makes the names in a directory durable: what was created, renamed or removed in it.
     fn sync_directory(&mut self, path: &Path) -> OperationId;
     /// Renames; refuses to replace an existing file.

@@ -316,6 +316,22 @@ impl Ring {
         self.push(entry, Flight { tag, yields: Yields::Count, memory: Memory::None })
     }
 
+    /// Makes `length` bytes at `offset`, and what is needed to find them, durable.
+    pub(super) fn sync_range(
+        &mut self,
+        file: BorrowedFd<'_>,
+        offset: u64,
+        length: u32,
+        tag: Tag,
+    ) -> Ticket {
+        let entry = opcode::Fsync::new(raw(file))
+            .offset(offset)
+            .len(length)
+            .flags(FsyncFlags::DATASYNC)
+            .build();
+        self.push(entry, Flight { tag, yields: Yields::Count, memory: Memory::None })
+    }
+
     /// Makes all of a file durable; of a directory, its names.
     pub(super) fn sync_all(&mut self, file: BorrowedFd<'_>, tag: Tag) -> Ticket {
         let entry = opcode::Fsync::new(raw(file)).build();

@@ -184,7 +184,7 @@ impl FileSystem {
 
     fn open(&mut self, path: &Path, mode: OpenMode) -> io::Result<usize> {
         match (mode, self.named(path)) {
-            (OpenMode::Read, found) => found,
+            (OpenMode::Read | OpenMode::Write | OpenMode::Direct, found) => found,
             (OpenMode::CreateNew, Ok(_)) => Err(io::ErrorKind::AlreadyExists.into()),
             (OpenMode::CreateNew, Err(_)) => {
                 self.names.insert(path.into(), self.inodes.len());
@@ -235,6 +235,7 @@ enum Action {
     Open(PathBuf, OpenMode),
     Read(FileId, u64, usize, Vec<u8>),
     Write(FileId, u64, Vec<u8>),
+    WriteFrom(FileId, u64, Vec<u8>, usize),
     Sync(FileId),
     SyncDirectory,
     Rename(PathBuf, PathBuf),
@@ -249,7 +250,7 @@ impl Action {
         match self {
             Action::Open(..) => Kind::Open,
             Action::Read(..) => Kind::Read,
-            Action::Write(..) => Kind::Write,
+            Action::Write(..) | Action::WriteFrom(..) => Kind::Write,
             Action::Sync(..) => Kind::Sync,
             Action::SyncDirectory => Kind::SyncDirectory,
             Action::Rename(..) => Kind::Rename,
@@ -331,6 +332,10 @@ impl TestDisk {
                 system.write(self.open[&file.0], offset, &bytes);
                 return Ok(DiskResult::Written(bytes));
             }
+            Action::WriteFrom(file, offset, bytes, from) => {
+                system.write(self.open[&file.0], offset, &bytes[from..]);
+                return Ok(DiskResult::Written(bytes));
+            }
             Action::StatPath(path) => return Ok(DiskResult::Status(system.status(&path)?)),
             Action::StatFile(file) => {
                 return Ok(DiskResult::Status(system.inode_status(self.inode(file))));
@@ -360,7 +365,19 @@ impl Disk for TestDisk {
     fn write(&mut self, file: FileId, offset: u64, bytes: Vec<u8>) -> OperationId {
         self.begin(Action::Write(file, offset, bytes))
     }
+    fn write_from(
+        &mut self,
+        file: FileId,
+        offset: u64,
+        bytes: Vec<u8>,
+        from: usize,
+    ) -> OperationId {
+        self.begin(Action::WriteFrom(file, offset, bytes, from))
+    }
     fn sync(&mut self, file: FileId) -> OperationId {
+        self.begin(Action::Sync(file))
+    }
+    fn sync_range(&mut self, file: FileId, _offset: u64, _length: u64) -> OperationId {
         self.begin(Action::Sync(file))
     }
     fn sync_directory(&mut self, _path: &Path) -> OperationId {

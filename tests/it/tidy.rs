@@ -78,7 +78,8 @@ const CRATES: &[(&str, &[&str])] = &[
     ("io_uring", &["reactor"]),
     ("rtrb", &["reactor"]),
     ("core_affinity", &["reactor"]),
-    ("libc", &["reactor"]),
+    // A signal handler has no other way to say something and to end.
+    ("libc", &["reactor", "stdx/fatal.rs"]),
     ("rkyv", &["record"]),
     ("xxhash_rust", &["record"]),
     ("memmap2", &["journal/mapped_file.rs"]),

@@ -16,6 +16,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use super::{DiskResult, FileId, OpenMode, OperationId};
+use crate::reactor::DIRECT_ALIGNMENT;
 use crate::reactor::ring::{Outcome, Ring, Tag};
 
 /// An open file, or standard output.
@@ -26,7 +27,12 @@ struct File {
     /// Closes when the last operation has ended.
     closing: Option<OperationId>,
     stream: Option<Stream>,
+    /// Writes are aligned.
+    is_direct: bool,
 }
+
+/// Steps of a write in a row that moved nothing, after which it fails.
+const STALLS_MAX: u32 = 16;
 
 /// Written where it stands, one write after the other.
 #[derive(Default)]
@@ -37,16 +43,20 @@ struct Stream {
 
 /// What an operation is about to learn.
 enum Step {
-    Open,
+    Open {
+        is_direct: bool,
+    },
     Read {
         file: FileId,
         offset: u64,
         length: usize,
     },
+    /// Of `bytes[from..]`, at `offset`.
     Write {
         file: FileId,
         offset: u64,
         from: usize,
+        stalls: u32,
     },
     /// A stream that does not block is awaited.
     Writable {
@@ -84,9 +94,12 @@ impl Files {
     ) -> OperationId {
         let flags = match mode {
             OpenMode::Read => libc::O_RDONLY,
+            OpenMode::Write => libc::O_RDWR,
+            OpenMode::Direct => libc::O_RDWR | libc::O_DIRECT,
             OpenMode::CreateNew => libc::O_RDWR | libc::O_CREAT | libc::O_EXCL,
         };
-        self.on_path(path, Step::Open, |path, tag| ring.open(path, flags, tag))
+        let is_direct = mode == OpenMode::Direct;
+        self.on_path(path, Step::Open { is_direct }, |path, tag| ring.open(path, flags, tag))
     }
 
     pub(in crate::reactor) fn sync_directory(
@@ -143,14 +156,23 @@ impl Files {
         offset: u64,
         bytes: Vec<u8>,
     ) -> OperationId {
-        if bytes.is_empty() {
+        self.write_from(ring, file, (offset, bytes, 0))
+    }
+
+    pub(in crate::reactor) fn write_from(
+        &mut self,
+        ring: &mut Ring,
+        file: FileId,
+        (offset, bytes, from): (u64, Vec<u8>, usize),
+    ) -> OperationId {
+        if bytes.len() <= from {
             return self.begin_done(DiskResult::Written(bytes));
         }
         if self.missing_output == Some(file) {
             let error = io::Error::from_raw_os_error(libc::EMFILE);
             return self.begin_done(DiskResult::Failed(error));
         }
-        let id = self.begin_on_file(file, Step::Write { file, offset, from: 0 });
+        let id = self.begin_on_file(file, Step::Write { file, offset, from, stalls: 0 });
         let target = self.open.get_mut(&file).expect("checked when the operation began");
         match &mut target.stream {
             Some(stream) if stream.is_writing => stream.waiting.push_back((id, bytes)),
@@ -159,7 +181,7 @@ impl Files {
                 ring.write(target.fd.as_fd(), None, bytes, 0, Tag::Disk(id));
             }
             None => {
-                ring.write(target.fd.as_fd(), Some(offset), bytes, 0, Tag::Disk(id));
+                ring.write(target.fd.as_fd(), Some(offset), bytes, from, Tag::Disk(id));
             }
         }
         id
@@ -168,6 +190,19 @@ impl Files {
     pub(in crate::reactor) fn sync(&mut self, ring: &mut Ring, file: FileId) -> OperationId {
         let id = self.begin_on_file(file, Step::Simple { file: Some(file) });
         ring.sync_data(self.open[&file].fd.as_fd(), Tag::Disk(id));
+        id
+    }
+
+    pub(in crate::reactor) fn sync_range(
+        &mut self,
+        ring: &mut Ring,
+        file: FileId,
+        (offset, length): (u64, u64),
+    ) -> OperationId {
+        let length = u32::try_from(length).expect("ranges have lengths of 32 bits");
+        assert!(length > 0, "the kernel takes an empty range for the whole file");
+        let id = self.begin_on_file(file, Step::Simple { file: Some(file) });
+        ring.sync_range(self.open[&file].fd.as_fd(), offset, length, Tag::Disk(id));
         id
     }
 
@@ -199,7 +234,7 @@ impl Files {
     pub(in crate::reactor) fn add_stream(&mut self, fd: OwnedFd) -> FileId {
         let file = self.new_id();
         let stream = Some(Stream::default());
-        self.open.insert(file, File { fd, operations: 0, closing: None, stream });
+        self.open.insert(file, File { fd, operations: 0, closing: None, stream, is_direct: false });
         file
     }
 
@@ -223,18 +258,19 @@ impl Files {
             (Step::Read { file, offset, length }, moved) => {
                 self.read_step(ring, id, (file, offset, length), moved)
             }
-            (Step::Write { file, offset, from }, moved) => {
-                self.write_step(ring, id, (file, offset, from), moved)
+            (Step::Write { file, offset, from, stalls }, moved) => {
+                self.write_step(ring, id, (file, offset, from, stalls), moved)
             }
             (Step::Writable { file, from }, Outcome::Moved(bytes, _)) => {
-                self.pending.insert(id, Step::Write { file, offset: 0, from });
+                self.pending.insert(id, Step::Write { file, offset: 0, from, stalls: 0 });
                 ring.write(self.open[&file].fd.as_fd(), None, bytes, from, Tag::Disk(id));
                 None
             }
             (_, Outcome::Failed(error, _)) => Some(DiskResult::Failed(error)),
-            (Step::Open, Outcome::Descriptor(fd)) => {
+            (Step::Open { is_direct }, Outcome::Descriptor(fd)) => {
                 let opened = self.new_id();
-                self.open.insert(opened, File { fd, operations: 0, closing: None, stream: None });
+                let file = File { fd, operations: 0, closing: None, stream: None, is_direct };
+                self.open.insert(opened, file);
                 Some(DiskResult::Opened(opened))
             }
             (Step::DirectoryOpen, Outcome::Descriptor(directory)) => {
@@ -285,29 +321,39 @@ impl Files {
         &mut self,
         ring: &mut Ring,
         id: OperationId,
-        (file, offset, from): (FileId, u64, usize),
+        (file, offset, from, stalls): (FileId, u64, usize, u32),
         outcome: Outcome,
     ) -> Option<DiskResult> {
-        let is_stream = self.open[&file].stream.is_some();
-        let (bytes, from) = match outcome {
+        let target = &self.open[&file];
+        let is_stream = target.stream.is_some();
+        let (bytes, moved) = match outcome {
             Outcome::Moved(bytes, count) if from + count == bytes.len() => {
                 return Some(DiskResult::Written(bytes));
             }
             Outcome::Moved(_, 0) => {
                 return Some(DiskResult::Failed(io::ErrorKind::WriteZero.into()));
             }
-            Outcome::Moved(bytes, count) => (bytes, from + count),
+            // What is left of a block would not be aligned: all of the block is written again.
+            Outcome::Moved(bytes, count) if target.is_direct => {
+                (bytes, count / DIRECT_ALIGNMENT * DIRECT_ALIGNMENT)
+            }
+            Outcome::Moved(bytes, count) => (bytes, count),
             Outcome::Failed(error, Some(bytes)) if is_passing(&error) && is_stream => {
                 self.pending.insert(id, Step::Writable { file, from });
-                ring.await_writable(self.open[&file].fd.as_fd(), bytes, Tag::Disk(id));
+                ring.await_writable(target.fd.as_fd(), bytes, Tag::Disk(id));
                 return None;
             }
-            Outcome::Failed(error, Some(bytes)) if is_passing(&error) => (bytes, from),
+            Outcome::Failed(error, Some(bytes)) if is_passing(&error) => (bytes, 0),
             Outcome::Failed(error, _) => return Some(DiskResult::Failed(error)),
             _ => unreachable!("a write moves bytes or fails"),
         };
-        self.pending.insert(id, Step::Write { file, offset, from });
-        let at = if is_stream { None } else { Some(offset + from as u64) };
+        let stalls = if moved == 0 { stalls + 1 } else { 0 };
+        if stalls > STALLS_MAX {
+            return Some(DiskResult::Failed(io::ErrorKind::WriteZero.into()));
+        }
+        let (offset, from) = (offset + moved as u64, from + moved);
+        self.pending.insert(id, Step::Write { file, offset, from, stalls });
+        let at = if is_stream { None } else { Some(offset) };
         ring.write(self.open[&file].fd.as_fd(), at, bytes, from, Tag::Disk(id));
         None
     }
@@ -386,7 +432,7 @@ impl Step {
                 Some(*file)
             }
             Step::Simple { file } => *file,
-            Step::Open | Step::DirectoryOpen | Step::DirectorySync { .. } => None,
+            Step::Open { .. } | Step::DirectoryOpen | Step::DirectorySync { .. } => None,
         }
     }
 }

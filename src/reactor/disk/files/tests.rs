@@ -9,6 +9,7 @@ use std::time::Duration;
 use super::*;
 use crate::limits::DISK_STEP_BYTES;
 use crate::reactor::core_io::CoreIo;
+use crate::reactor::core_io::testing::CoreParts;
 use crate::reactor::{Disk, FileStatus, sleep, spawn_thread};
 
 struct Place {
@@ -216,4 +217,79 @@ fn standard_output_takes_writes() {
     let file = place.io.standard_output();
     let operation = place.io.write(file, 0, Vec::new());
     assert!(matches!(place.result(operation), DiskResult::Written(_)));
+}
+
+/// A buffer whose bytes from the returned index on are aligned.
+fn aligned(bytes: &[u8]) -> (Vec<u8>, usize) {
+    let mut buffer: Vec<u8> = Vec::with_capacity(bytes.len() + DIRECT_ALIGNMENT);
+    let begin = buffer.as_ptr().align_offset(DIRECT_ALIGNMENT);
+    buffer.resize(begin, 0);
+    buffer.extend_from_slice(bytes);
+    (buffer, begin)
+}
+
+/// A file that exists, opened for direct writes; nothing where the file system knows none.
+fn open_direct(place: &mut Place, bytes: usize) -> Option<FileId> {
+    fs::write(place.path("direct"), vec![0; bytes]).unwrap();
+    let path = place.path("direct");
+    let operation = place.io.open(&path, OpenMode::Direct);
+    match place.result(operation) {
+        DiskResult::Opened(file) => Some(file),
+        DiskResult::Failed(error) => {
+            assert_eq!(error.kind(), io::ErrorKind::InvalidInput);
+            None
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn aligned_buffers_go_past_the_page_cache_and_ranges_become_durable() {
+    let mut place = Place::new();
+    let whole = pattern(DISK_STEP_BYTES + 3 * DIRECT_ALIGNMENT);
+    let Some(file) = open_direct(&mut place, whole.len() + DIRECT_ALIGNMENT) else { return };
+    let (buffer, begin) = aligned(&whole);
+    let operation = place.io.write_from(file, DIRECT_ALIGNMENT as u64, buffer, begin);
+    match place.result(operation) {
+        DiskResult::Written(bytes) => assert!(bytes[begin..] == whole),
+        other => panic!("{other:?}"),
+    }
+    let synced = place.io.sync_range(file, DIRECT_ALIGNMENT as u64, whole.len() as u64);
+    place.done(synced);
+    assert!(fs::read(place.path("direct")).unwrap()[DIRECT_ALIGNMENT..] == whole);
+    let nothing = place.io.write_from(file, 0, vec![1; 8], 8);
+    assert!(matches!(place.result(nothing), DiskResult::Written(_)));
+}
+
+#[test]
+fn a_direct_write_cut_within_a_block_goes_on_at_the_block() {
+    let mut place = Place::new();
+    let whole = pattern(3 * DIRECT_ALIGNMENT);
+    let Some(file) = open_direct(&mut place, whole.len()) else { return };
+    let CoreParts { files, ring } = place.io.parts_for_test();
+    let (buffer, begin) = aligned(&whole);
+    let step = Step::Write { file, offset: 0, from: begin, stalls: 0 };
+    let id = files.begin_on_file(file, step);
+    // As if the kernel had written a block and a half.
+    files.on_completion(ring, id, Outcome::Moved(buffer, DIRECT_ALIGNMENT * 3 / 2));
+    match &files.pending[&id] {
+        Step::Write { offset, from, .. } => {
+            assert_eq!((*offset, *from), (4096, begin + DIRECT_ALIGNMENT));
+        }
+        _ => panic!("it goes on"),
+    }
+    assert!(matches!(place.result(id), DiskResult::Written(_)));
+    assert!(fs::read(place.path("direct")).unwrap()[4096..] == whole[4096..]);
+}
+
+#[test]
+fn a_write_that_moves_nothing_fails_in_the_end() {
+    let mut place = Place::new();
+    let Some(file) = open_direct(&mut place, 2 * DIRECT_ALIGNMENT) else { return };
+    let CoreParts { files, ring } = place.io.parts_for_test();
+    let (buffer, begin) = aligned(&pattern(2 * DIRECT_ALIGNMENT));
+    let step = Step::Write { file, offset: 0, from: begin, stalls: STALLS_MAX };
+    let id = files.begin_on_file(file, step);
+    files.on_completion(ring, id, Outcome::Moved(buffer, 100));
+    assert_eq!(place.failed(id), io::ErrorKind::WriteZero);
 }
