@@ -137,6 +137,18 @@ pub const SQL_OPERATORS_MAX: usize = 10_000;
 /// `SQL_TOKENS_MAX` tokens may be a tree as deep as it is long; places in it are found by recursion.
 pub const SQL_PLANNER_STACK_BYTES: usize = 512 * 1024 * 1024;
 
+/// Bytes of one entry of a journal: a frame with its header, and something about it.
+pub const JOURNAL_ENTRY_BYTES_MAX: usize = FRAME_PAYLOAD_BYTES_MAX + 64 * 1024;
+
+/// Bytes of one segment of a journal: 64 ms of a disk that writes 1 GB/s, while the next is prepared.
+pub const JOURNAL_SEGMENT_BYTES: u64 = 64 * 1024 * 1024;
+
+/// Longest segment that is read: syncs have lengths of 32 bits.
+pub const JOURNAL_SEGMENT_BYTES_MAX: u64 = 1024 * 1024 * 1024;
+
+/// Bytes of a segment that are read at once: large enough for a disk to read ahead.
+pub const JOURNAL_READ_BYTES: usize = 1024 * 1024;
+
 /// Reactors of one appliance.
 pub const CORES_MAX: u16 = 128;
 
@@ -199,6 +211,9 @@ const _: () = {
     assert!(RECEIVE_BUFFERS.is_power_of_two());
     assert!(FRAME_PAYLOAD_BYTES_AIM <= FRAME_PAYLOAD_BYTES_MAX);
     assert!(FRAME_HELLO_BYTES_MAX <= FRAME_PAYLOAD_BYTES_MAX);
+    // An entry of the longest kind fits into a segment, with its first and last blocks.
+    assert!(2 * JOURNAL_ENTRY_BYTES_MAX as u64 <= JOURNAL_SEGMENT_BYTES);
+    assert!(JOURNAL_SEGMENT_BYTES <= JOURNAL_SEGMENT_BYTES_MAX);
     // Lengths of ring operations are 32 bits wide.
     assert!(RECEIVE_BUFFER_BYTES <= u32::MAX as usize);
     assert!(DISK_STEP_BYTES <= u32::MAX as usize);
