@@ -60,6 +60,10 @@ pub trait Io {
     fn round_ns(&self) -> u64 {
         self.clock().monotonic_ns()
     }
+    /// The wall clock at `round_ns`, to a millisecond: milliseconds since the epoch.
+    fn round_ms(&self) -> i64 {
+        self.clock().wall_ms()
+    }
     /// Sockets of this core.
     fn network(&mut self) -> &mut dyn Network;
     /// Files.

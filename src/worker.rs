@@ -104,7 +104,7 @@ pub(crate) enum Input {
 impl Task for Worker {
     fn turn(&mut self, io: &mut dyn Io) -> Turn {
         let now_ns = io.round_ns();
-        let now = Timestamp::from_millis(io.clock().wall_ms());
+        let now = Timestamp::from_millis(io.round_ms());
         self.measure_turn(now_ns);
         let mut busy = self.obey(io);
         for sink in &mut self.sinks {

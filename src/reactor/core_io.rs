@@ -31,6 +31,28 @@ pub(crate) struct CoreIo {
     timer: Option<(u64, Ticket)>,
     parked_ns: u64,
     round_ns: u64,
+    wall: WallClock,
+}
+
+/// The wall clock counts milliseconds: it is not read more often than this.
+const WALL_READ_NS: u64 = 100_000;
+
+/// The wall clock, read now and then.
+struct WallClock {
+    ms: i64,
+    read_ns: u64,
+}
+
+impl WallClock {
+    fn read(clock: SystemClock, now_ns: u64) -> WallClock {
+        WallClock { ms: clock.wall_ms(), read_ns: now_ns }
+    }
+
+    fn look(&mut self, clock: SystemClock, now_ns: u64) {
+        if self.read_ns.saturating_add(WALL_READ_NS) <= now_ns {
+            *self = WallClock::read(clock, now_ns);
+        }
+    }
 }
 
 impl CoreIo {
@@ -48,6 +70,7 @@ impl CoreIo {
             timer: None,
             parked_ns: 0,
             round_ns: now_ns,
+            wall: WallClock::read(SystemClock, now_ns),
         })
     }
 
@@ -57,6 +80,7 @@ impl CoreIo {
     /// The kernel's, when the ring is beyond use.
     pub(crate) fn poll(&mut self) -> io::Result<bool> {
         self.round_ns = self.clock.monotonic_ns();
+        self.wall.look(self.clock, self.round_ns);
         self.sockets.on_time(&mut self.ring, self.round_ns);
         let mut found = false;
         for _ in 0..POLL_ROUNDS_MAX {
@@ -130,6 +154,10 @@ impl Io for CoreIo {
 
     fn round_ns(&self) -> u64 {
         self.round_ns
+    }
+
+    fn round_ms(&self) -> i64 {
+        self.wall.ms
     }
 
     fn network(&mut self) -> &mut dyn Network {

@@ -172,9 +172,12 @@ fn primitive<T: ArrowPrimitiveType>(
     wrap: fn(Vec<T::Native>) -> Values,
 ) -> (ArrayRef, Values) {
     let empty = Vec::with_capacity(values.len());
-    let array = PrimitiveArray::<T>::new(values.into(), nulls);
+    let mut array = PrimitiveArray::<T>::new(values.into(), nulls);
     // The type may carry a time zone, which `T` does not.
-    (Arc::new(array.with_data_type(data_type.clone())), wrap(empty))
+    if *data_type != T::DATA_TYPE {
+        array = array.with_data_type(data_type.clone());
+    }
+    (Arc::new(array), wrap(empty))
 }
 
 fn thirty_two_bits(
