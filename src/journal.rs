@@ -1,8 +1,8 @@
 //! What a job keeps on disk between runs: append-only journals, one set per core.
 //!
 //! Read: `directory` (lock, identity, run number, atomic replacement) · `entry` (the bytes) ·
-//! `segment` (the files) · `commit` (what makes an epoch exist) · `reader` · `storage` (the seam to
-//! the file system) · `mapped_file` ⚠ · `error`.
+//! `segment` (the files) · `commit` (what makes an epoch exist) · `reader` · `writer` · `supply` (the
+//! helper thread) · `storage` (the seam to the file system) · `mapped_file` ⚠ · `error`.
 //!
 //! A journal is a sequence of preallocated files, segments, of one core. Entries are appended and
 //! never changed; those of an epoch end at a block of 4 KiB, and become durable by a sync of exactly
@@ -18,6 +18,8 @@ mod mapped_file;
 mod reader;
 mod segment;
 mod storage;
+mod supply;
+mod writer;
 
 pub use commit::{CommitRecord, JournalRange};
 pub use directory::{Directory, DirectoryError, Finished, replace_file};
@@ -29,6 +31,8 @@ pub use segment::{
     LEFTOVER_SUFFIX, SEGMENT_BEGIN, SegmentHeader, file_id, parse_segment_name, segment_name,
 };
 pub use storage::{Files, SegmentMemory, SegmentPages, Storage};
+pub use supply::{JournalOptions, JournalStart, Supply, SupplyTurn, start_supply};
+pub use writer::{EpochRange, NoRoom, Writer, WriterStart};
 
 use std::fmt;
 

@@ -146,6 +146,20 @@ pub const JOURNAL_SEGMENT_BYTES: u64 = 64 * 1024 * 1024;
 /// Longest segment that is read: syncs have lengths of 32 bits.
 pub const JOURNAL_SEGMENT_BYTES_MAX: u64 = 1024 * 1024 * 1024;
 
+/// Epochs that may be begun beyond the last one that exists. Numbers of epochs that a crash may have
+/// taken without a trace are not used again.
+pub const EPOCHS_IN_FLIGHT_MAX: u64 = 4;
+
+/// Bytes ahead of the stores of a mapped journal whose pages are kept present: 8 ms at 1 GB/s, of
+/// which the helper thread may spend some in the sync of a new segment.
+pub const JOURNAL_POPULATE_BYTES: u64 = 8 * 1024 * 1024;
+
+/// Bytes of one direct write of a journal.
+pub const JOURNAL_BUFFER_BYTES: usize = 256 * 1024;
+
+/// Direct writes of one journal on their way to the disk, after which its source waits.
+pub const JOURNAL_BUFFERS_MAX: usize = 8;
+
 /// Bytes of a segment that are read at once: large enough for a disk to read ahead.
 pub const JOURNAL_READ_BYTES: usize = 1024 * 1024;
 

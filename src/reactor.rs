@@ -35,7 +35,7 @@ pub use child::{ask_to_end, child_usage, start_child};
 pub use clock::{Clock, ManualClock, SystemClock};
 #[cfg(test)]
 pub(crate) use core_io::CoreIo;
-pub use direct::{DIRECT_ALIGNMENT, create_direct, preallocate};
+pub use direct::{DIRECT_ALIGNMENT, create_direct, forget_cached, preallocate};
 pub use disk::{Disk, DiskResult, FileId, FileStatus, OpenMode, OperationId};
 pub use executor::{CoreFailure, Cores, ReactorOptions, RunningCores, Spin, TaskFactory};
 pub use measure::{
@@ -47,7 +47,7 @@ pub use net::{
     ConnectionId, Dialer, ListenerId, NetEvent, Network, OwnerId, Received, TcpEndpoint,
 };
 pub use probe::{Obstacle, probe};
-pub use threads::{leave_core_cpus, sleep, spawn_pinned, spawn_thread};
+pub use threads::{ThreadBell, leave_core_cpus, sleep, spawn_pinned, spawn_thread};
 pub use topology::{CoresError, CoresRequest, allowed_cpus, helper_cpus, resolve_cores};
 pub use usage::{ProcessUsage, process_usage, return_freed_memory, thread_cpu};
 

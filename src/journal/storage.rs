@@ -9,7 +9,7 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 use super::mapped_file::{MappedFile, MappedPages};
-use crate::reactor::preallocate;
+use crate::reactor::{forget_cached, preallocate};
 
 /// A file mapped for appending, as its core sees it.
 pub trait SegmentMemory {
@@ -65,6 +65,12 @@ pub trait Storage: Clone {
     /// # Errors
     /// As [`Storage::names`].
     fn sync(&self, name: &str) -> io::Result<()>;
+    /// Makes all of a file durable, and forgets what is cached of it: what is read afterwards is what
+    /// the disk has. After a sync that failed the cache holds what was lost, as if it were there.
+    ///
+    /// # Errors
+    /// As [`Storage::names`].
+    fn settle(&self, name: &str) -> io::Result<()>;
     /// Makes the names durable.
     ///
     /// # Errors
@@ -152,6 +158,12 @@ impl Storage for Files {
         self.writable(name)?.sync_all()
     }
 
+    fn settle(&self, name: &str) -> io::Result<()> {
+        let file = self.writable(name)?;
+        file.sync_all()?;
+        forget_cached(&file)
+    }
+
     fn sync_directory(&self) -> io::Result<()> {
         File::open(&self.directory)?.sync_all()
     }
@@ -189,6 +201,10 @@ mod tests {
         assert_eq!(files.read("a", 4093, &mut bytes).unwrap(), 6);
         assert_eq!(&bytes, b"\0abCD\0");
         assert_eq!(files.read("a", 8190, &mut bytes).unwrap(), 2);
+        drop((memory, pages));
+        files.settle("a").unwrap();
+        assert_eq!(files.read("a", 4093, &mut bytes).unwrap(), 6);
+        assert_eq!(&bytes, b"\0abCD\0");
         files.rename("a", "b").unwrap();
         files.sync_directory().unwrap();
         assert_eq!(files.names().unwrap(), ["b"]);

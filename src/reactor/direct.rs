@@ -30,6 +30,14 @@ pub fn preallocate(file: &File, bytes: u64) -> io::Result<()> {
     }
 }
 
+/// Forgets what is cached of a file whose data is durable, so that it is read from the disk.
+///
+/// # Errors
+/// The operating system's.
+pub fn forget_cached(file: &File) -> io::Result<()> {
+    sys::forget_cached(file)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -45,6 +45,15 @@ pub(super) fn fallocate(file: &File, bytes: u64) -> io::Result<()> {
     check(unsafe { libc::fallocate(file.as_raw_fd(), 0, 0, length) }).map(drop)
 }
 
+/// Drops the pages of a file that are in the page cache and need not be written.
+pub(super) fn forget_cached(file: &File) -> io::Result<()> {
+    // SAFETY: no memory is passed.
+    match unsafe { libc::posix_fadvise(file.as_raw_fd(), 0, 0, libc::POSIX_FADV_DONTNEED) } {
+        0 => Ok(()),
+        error => Err(io::Error::from_raw_os_error(error)),
+    }
+}
+
 /// Connections the kernel completes before they are accepted.
 const BACKLOG_MAX: c_int = 1024;
 

@@ -1,10 +1,11 @@
 //! Threads that are no core: housekeeping and helpers, kept off the cores' CPUs.
 
 use std::io;
-use std::thread::{Builder, JoinHandle};
+use std::sync::OnceLock;
+use std::thread::{Builder, JoinHandle, Thread};
 use std::time::Duration;
 
-use super::{sys, topology};
+use super::{Wake, sys, topology};
 
 /// Starts a thread. It runs on the allowed CPUs that are not in `core_cpus`, or anywhere when
 /// every CPU has a core.
@@ -53,6 +54,33 @@ fn hold_to(helper_cpus: &[usize]) {
     }
 }
 
+/// Wakes a thread that is no core.
+#[derive(Default)]
+pub struct ThreadBell {
+    thread: OnceLock<Thread>,
+}
+
+impl ThreadBell {
+    /// The calling thread is the one that is woken, from now on.
+    pub fn attach(&self) {
+        self.thread.get_or_init(std::thread::current);
+    }
+
+    /// Blocks the thread that was attached until it is woken, or was since the last wait, or for so
+    /// long.
+    pub fn wait(&self, at_most: Duration) {
+        std::thread::park_timeout(at_most);
+    }
+}
+
+impl Wake for ThreadBell {
+    fn wake(&self) {
+        if let Some(thread) = self.thread.get() {
+            thread.unpark();
+        }
+    }
+}
+
 /// Blocks the calling thread; for threads that are no core.
 #[expect(clippy::disallowed_methods, reason = "the one place threads may wait in")]
 pub fn sleep(time: Duration) {
@@ -62,6 +90,7 @@ pub fn sleep(time: Duration) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::sync::Arc;
 
     #[test]
     fn a_pinned_thread_runs_on_its_cpu() {
@@ -70,6 +99,21 @@ mod tests {
         assert_eq!(ran_on.unwrap().join().unwrap().unwrap(), [last]);
         let nowhere = spawn_pinned("poller", 100_000, || ());
         assert!(nowhere.unwrap().join().unwrap().is_err());
+    }
+
+    #[test]
+    fn a_thread_is_woken() {
+        let bell = Arc::new(ThreadBell::default());
+        let (attached, is_attached) = std::sync::mpsc::channel();
+        let waiting = Arc::clone(&bell);
+        let thread = spawn_thread("waits", &[], move || {
+            waiting.attach();
+            attached.send(()).unwrap();
+            waiting.wait(Duration::from_secs(600));
+        });
+        is_attached.recv().unwrap();
+        bell.wake();
+        thread.unwrap().join().unwrap();
     }
 
     #[test]
