@@ -2,13 +2,23 @@
 //!
 //! Read: `directory` (lock, identity, run number, atomic replacement) · `entry` (the bytes) ·
 //! `segment` (the files) · `commit` (what makes an epoch exist) · `reader` · `writer` · `supply` (the
-//! helper thread) · `storage` (the seam to the file system) · `mapped_file` ⚠ · `error`.
+//! helper thread) · `recovery` (what a start finds) · `storage` (the seam to the file system) · `mapped_file` ⚠ · `error`.
 //!
 //! A journal is a sequence of preallocated files, segments, of one core. Entries are appended and
 //! never changed; those of an epoch end at a block of 4 KiB, and become durable by a sync of exactly
 //! these blocks. The epoch exists once its commit record is durable, which is written twice and
 //! names the range of every journal. What lies behind the last committed range may be torn and is
 //! cut; a check that fails inside of it is damage, and an error.
+//!
+//! To run: [`Directory::open`], [`recover`], read what is needed with [`Recovered::entries`];
+//! [`Supply::add`] for every journal with [`Recovered::start`], [`start_supply`]. On a core, each turn:
+//! [`Writer::append`] and [`Writer::poll`]; at a barrier [`Writer::end_epoch`] and [`Writer::sync`].
+//! Epochs begin with [`Recovered::next_epoch`], at most [`EPOCHS_IN_FLIGHT_MAX`] ahead of the last one
+//! committed. Once [`Writer::durable`] has reached the end of the epoch in every journal,
+//! [`Writer::append_commit`] and [`Writer::sync`] on the state journals of the first two cores, or twice
+//! on that of the only one. Once both copies are durable the epoch exists: [`Writer::note_committed`] and
+//! [`Writer::recycle_before`] where the record says that it begins. What [`Writer::poll`] fails with is
+//! the end of the process.
 
 mod commit;
 mod directory;
@@ -16,6 +26,7 @@ mod entry;
 mod error;
 mod mapped_file;
 mod reader;
+mod recovery;
 mod segment;
 mod storage;
 mod supply;
@@ -27,6 +38,7 @@ pub use entry::{BLOCK_BYTES, EntryHeader, EntryKind, FORMAT_VERSION, Invalid};
 pub use error::JournalError;
 pub use mapped_file::{MappedFile, MappedPages};
 pub use reader::{CheckedEntry, ReadAt, SegmentReader, StoredFile, scan_segment};
+pub use recovery::{Entries, JournalEntry, Recovered, RecoveryRequest, recover};
 pub use segment::{
     LEFTOVER_SUFFIX, SEGMENT_BEGIN, SegmentHeader, file_id, parse_segment_name, segment_name,
 };
@@ -36,6 +48,7 @@ pub use writer::{EpochRange, NoRoom, Writer, WriterStart};
 
 use std::fmt;
 
+pub use crate::limits::EPOCHS_IN_FLIGHT_MAX;
 use crate::stdx::CoreId;
 use entry::ENTRY_HEADER_BYTES;
 
@@ -117,3 +130,4 @@ impl fmt::Display for Position {
         write!(formatter, "{}:{}", self.segment, self.offset)
     }
 }
+

@@ -3,6 +3,7 @@
 //! Memory is bounded by the longest entry: a window of the file is read at a time.
 
 use std::io;
+use std::ops::Range;
 
 use super::entry::{ENTRY_HEADER_BYTES, EntryHeader, EntryKind, Invalid, index};
 use super::segment::SegmentHeader;
@@ -86,6 +87,15 @@ impl<R: ReadAt> SegmentReader<R> {
     /// # Errors
     /// Why there is no entry of this file and place.
     pub fn entry_at(&mut self, offset: u64) -> io::Result<Result<CheckedEntry<'_>, Invalid>> {
+        let located = self.locate(offset)?;
+        Ok(located.map(|(header, payload)| CheckedEntry { header, payload: &self.window[payload] }))
+    }
+
+    /// As [`SegmentReader::entry_at`]; the payload is asked for with [`SegmentReader::located`].
+    pub(super) fn locate(
+        &mut self,
+        offset: u64,
+    ) -> io::Result<Result<(EntryHeader, Range<usize>), Invalid>> {
         if !self.header.holds(offset, ENTRY_HEADER_BYTES as u64) {
             return Ok(Err(Invalid::Truncated));
         }
@@ -102,10 +112,17 @@ impl<R: ReadAt> SegmentReader<R> {
         }
         let segment = self.header;
         let bytes = self.bytes(offset, index(header.stored_bytes()))?;
-        Ok(header.check(bytes).and_then(|payload| {
+        let checked = header.check(bytes).map(<[u8]>::len);
+        let from = index(offset - self.window_begin) + ENTRY_HEADER_BYTES;
+        Ok(checked.and_then(|length| {
             belongs(&header, &segment, offset)?;
-            Ok(CheckedEntry { header, payload })
+            Ok((header, from..from + length))
         }))
+    }
+
+    /// The payload of the entry that was located last.
+    pub(super) fn located(&self, payload: Range<usize>) -> &[u8] {
+        &self.window[payload]
     }
 
     /// `length` bytes from `offset`, fewer at the end of the file.
