@@ -131,3 +131,5 @@ impl fmt::Display for Position {
     }
 }
 
+#[cfg(test)]
+mod tests;

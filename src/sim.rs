@@ -1,9 +1,12 @@
 //! Simulation: whole appliances on one thread, seeded.
 //!
 //! Read: `cluster` (cores that take turns in an order the seed chooses) · `answers` (the same input
-//! gives the same output, whatever the seed, the number of cores and the cuts of the input).
+//! gives the same output, whatever the seed, the number of cores and the cuts of the input) · `disk`
+//! (power that can be cut) · `journal` (journals on it).
 
 mod answers;
 mod cluster;
+mod disk;
+mod journal;
 
 pub(crate) use cluster::{Shape, run_plan};
