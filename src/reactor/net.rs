@@ -71,6 +71,20 @@ pub enum NetEvent {
         /// Where they lie.
         bytes: Received,
     },
+    /// Bytes have come, or the peer's end, and lie with the kernel: answers `await_readable`.
+    Readable {
+        /// From whom.
+        connection: ConnectionId,
+    },
+    /// Memory given to `receive_into`, with what came appended.
+    Filled {
+        /// From whom.
+        connection: ConnectionId,
+        /// The memory.
+        memory: Vec<u8>,
+        /// Bytes that came; 0 when it is to be tried again.
+        count: usize,
+    },
     /// All bytes given to `send` so far have been taken by the kernel.
     Sent {
         /// To whom.
@@ -111,6 +125,23 @@ pub trait Network {
 
     /// Takes an accepted socket and begins to receive from it.
     fn adopt(&mut self, owner: OwnerId, socket: OwnedFd) -> ConnectionId;
+
+    /// Takes an accepted socket from which nothing is received but what the owner asks for, with
+    /// `await_readable` and `receive_into`.
+    fn adopt_on_demand(&mut self, owner: OwnerId, socket: OwnedFd) -> ConnectionId;
+
+    /// Asks once for `Readable`. Of a connection on demand, when nothing else has been asked for.
+    fn await_readable(&mut self, connection: ConnectionId);
+
+    /// Receives once, behind what `memory` holds, at most `bytes_max` bytes and at most up to its
+    /// capacity, into the memory itself: answers with `Filled`. It waits until something comes; at the
+    /// peer's end and after an error `Closed` follows, and the memory is dropped. Of a connection on
+    /// demand, when nothing else has been asked for.
+    fn receive_into(&mut self, connection: ConnectionId, memory: Vec<u8>, bytes_max: usize);
+
+    /// Gives up a connection on demand of which nothing has been asked for, and nothing is unsent: its
+    /// socket may be adopted elsewhere. `None` when it is closing or gone. No event follows.
+    fn detach(&mut self, connection: ConnectionId) -> Option<OwnedFd>;
 
     /// The owner's next event, in order per connection.
     fn next_event(&mut self, owner: OwnerId) -> Option<NetEvent>;

@@ -49,6 +49,10 @@ pub(super) enum Tag {
     Connect(ConnectionId),
     /// Bytes from a peer.
     Receive(ConnectionId),
+    /// Whether there are bytes from a peer.
+    Readable(ConnectionId),
+    /// Bytes from a peer, into memory of its owner.
+    Fill(ConnectionId),
     /// Bytes to a peer.
     Send(ConnectionId),
     /// A step of a file operation.
@@ -239,6 +243,29 @@ impl Ring {
     pub(super) fn receive(&mut self, socket: BorrowedFd<'_>, tag: Tag) -> Ticket {
         let entry = opcode::RecvMulti::new(raw(socket), BUFFER_GROUP).build();
         self.push(entry, Flight { tag, yields: Yields::Buffer, memory: Memory::None })
+    }
+
+    /// Completes when there are bytes to receive, or the end of the stream.
+    pub(super) fn await_readable(&mut self, socket: BorrowedFd<'_>, tag: Tag) -> Ticket {
+        let events = u32::try_from(libc::POLLIN).expect("a small constant");
+        let entry = opcode::PollAdd::new(raw(socket), events).build();
+        self.push(entry, Flight { tag, yields: Yields::Nothing, memory: Memory::None })
+    }
+
+    /// Receives once behind what `bytes` holds, at most `bytes_max` and at most up to its capacity.
+    pub(super) fn receive_into(
+        &mut self,
+        socket: BorrowedFd<'_>,
+        mut bytes: Vec<u8>,
+        bytes_max: usize,
+        tag: Tag,
+    ) -> Ticket {
+        let spare = bytes.spare_capacity_mut();
+        let length = step_length(spare.len().min(bytes_max));
+        // Of nothing the kernel would receive nothing, which is how it says that the stream has ended.
+        assert!(length > 0, "there is room for what comes");
+        let entry = opcode::Recv::new(raw(socket), spare.as_mut_ptr().cast(), length).build();
+        self.push(entry, Flight { tag, yields: Yields::Appended, memory: Memory::Bytes(bytes) })
     }
 
     /// Connects.

@@ -179,6 +179,9 @@ impl TcpSink {
             // A peer has nothing to say that is read here.
             NetEvent::Received { bytes, .. } => network.release(bytes),
             NetEvent::Sent { .. } => {}
+            NetEvent::Readable { .. } | NetEvent::Filled { .. } => {
+                unreachable!("no connection is on demand")
+            }
         }
         true
     }

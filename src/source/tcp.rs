@@ -186,6 +186,9 @@ impl TcpSource {
                     self.closed(connection, error, io.clock());
                 }
                 NetEvent::Sent { .. } => {}
+                NetEvent::Readable { .. } | NetEvent::Filled { .. } => {
+                    unreachable!("no connection is on demand")
+                }
             }
         }
         taken

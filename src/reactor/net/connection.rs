@@ -61,6 +61,8 @@ pub(super) struct Connection {
     pub(super) is_paused: bool,
     /// Received bytes are thrown away, and the peer's end of stream does not end the connection.
     pub(super) is_write_only: bool,
+    /// Nothing is received while it is open but what the owner asks for.
+    pub(super) is_on_demand: bool,
     /// The peer has sent its end of stream.
     pub(super) has_ended: bool,
     /// No receive buffer was left; received again once there is one.
@@ -99,6 +101,7 @@ impl Connection {
             phase,
             is_paused: false,
             is_write_only: false,
+            is_on_demand: false,
             has_ended: false,
             is_starved: false,
             is_dirty: false,
@@ -212,6 +215,8 @@ impl Connection {
     pub(super) fn steer_receive(&mut self, ring: &mut Ring) {
         let wanted = match self.phase {
             Phase::Connecting | Phase::Ending => false,
+            // What was asked for goes on.
+            Phase::Open if self.is_on_demand => return,
             Phase::Open => !self.is_paused,
             // What comes is thrown away, but the peer's end of stream is awaited.
             Phase::Flushing | Phase::Lingering => true,
@@ -225,6 +230,21 @@ impl Connection {
             }
             _ => {}
         }
+    }
+
+    /// Asks the kernel to say when there is something to receive.
+    pub(super) fn start_poll(&mut self, ring: &mut Ring) {
+        assert!(self.is_on_demand && self.receiving.is_none(), "one thing is asked for at a time");
+        let ticket = ring.await_readable(self.socket.as_fd(), Tag::Readable(self.id));
+        self.receiving = Some(Operation::new(ticket));
+    }
+
+    /// Receives into `memory`.
+    pub(super) fn start_fill(&mut self, ring: &mut Ring, memory: Vec<u8>, bytes_max: usize) {
+        assert!(self.is_on_demand && self.receiving.is_none(), "one thing is asked for at a time");
+        let tag = Tag::Fill(self.id);
+        let ticket = ring.receive_into(self.socket.as_fd(), memory, bytes_max, tag);
+        self.receiving = Some(Operation::new(ticket));
     }
 
     /// Ends every operation the kernel has.

@@ -208,6 +208,48 @@ impl Sockets {
         id
     }
 
+    pub(in crate::reactor) fn adopt_on_demand(
+        &mut self,
+        owner: OwnerId,
+        socket: OwnedFd,
+    ) -> ConnectionId {
+        let id = self.connections.next_id();
+        let mut connection = self.new_connection(id, owner, socket, Phase::Open);
+        connection.is_on_demand = true;
+        self.connections.insert(id, connection);
+        id
+    }
+
+    pub(in crate::reactor) fn await_readable(&mut self, ring: &mut Ring, id: ConnectionId) {
+        if let Some(connection) = self.open_on_demand(id) {
+            connection.start_poll(ring);
+        }
+    }
+
+    pub(in crate::reactor) fn receive_into(
+        &mut self,
+        ring: &mut Ring,
+        id: ConnectionId,
+        memory: Vec<u8>,
+        bytes_max: usize,
+    ) {
+        if let Some(connection) = self.open_on_demand(id) {
+            connection.start_fill(ring, memory, bytes_max);
+        }
+    }
+
+    /// Of another one `Closed` is on its way.
+    fn open_on_demand(&mut self, id: ConnectionId) -> Option<&mut Connection> {
+        let connection = self.connections.get_mut(id)?;
+        (connection.phase == Phase::Open && !connection.has_ended).then_some(connection)
+    }
+
+    pub(in crate::reactor) fn detach(&mut self, id: ConnectionId) -> Option<OwnedFd> {
+        let connection = self.open_on_demand(id)?;
+        assert!(connection.is_on_demand && connection.is_quiet() && connection.unsent_bytes() == 0);
+        Some(self.connections.remove(id).into_socket())
+    }
+
     fn new_connection(
         &self,
         id: ConnectionId,
@@ -273,6 +315,57 @@ impl Sockets {
         if is_last {
             self.advance(ring, id);
         }
+    }
+
+    /// Something has come for a connection on demand.
+    pub(in crate::reactor) fn on_readable(
+        &mut self,
+        ring: &mut Ring,
+        id: ConnectionId,
+        outcome: Outcome,
+    ) {
+        let connection = self.connections.get_mut(id).expect("gone only when it is quiet");
+        connection.receive_ended();
+        if let Outcome::Failed(error, _) = outcome
+            && !is_passing(&error)
+        {
+            end(connection, Some(error));
+        } else if connection.delivers() {
+            let owner = connection.owner;
+            self.tell(owner, NetEvent::Readable { connection: id });
+        }
+        self.advance(ring, id);
+    }
+
+    /// Bytes have come into the owner's memory.
+    pub(in crate::reactor) fn on_fill(
+        &mut self,
+        ring: &mut Ring,
+        id: ConnectionId,
+        outcome: Outcome,
+    ) {
+        let connection = self.connections.get_mut(id).expect("gone only when it is quiet");
+        connection.receive_ended();
+        let filled = match outcome {
+            Outcome::Moved(_, 0) => {
+                connection.has_ended = true;
+                None
+            }
+            Outcome::Moved(memory, count) => Some((memory, count)),
+            Outcome::Failed(error, Some(memory)) if is_passing(&error) => Some((memory, 0)),
+            Outcome::Failed(error, _) => {
+                end(connection, Some(error));
+                None
+            }
+            _ => unreachable!("receiving moves bytes or fails"),
+        };
+        if let Some((memory, count)) = filled
+            && connection.delivers()
+        {
+            let owner = connection.owner;
+            self.tell(owner, NetEvent::Filled { connection: id, memory, count });
+        }
+        self.advance(ring, id);
     }
 
     /// A send is over, perhaps short.

@@ -1,5 +1,7 @@
 //! Real sockets on the loopback: a core on one side, blocking clients on the other.
 
+mod on_demand;
+
 use std::collections::HashMap;
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
