@@ -23,8 +23,8 @@ mod tests;
 
 pub use frames::{
     Ack, FRAME_HEADER_BYTES, FrameColumns, FrameEncoder, FrameHeader, FrameHello, FrameKind,
-    FrameRead, FrameRole, FrameStream, Message, ProtocolFault, error_text, write_ack, write_empty,
-    write_error,
+    FrameRead, FrameReceiver, FrameRole, FrameStream, Message, ProtocolFault, ReceivedFrame,
+    error_text, write_ack, write_empty, write_error,
 };
 pub use framing::{Boundary, EveryLine, Framed, Framer};
 
@@ -33,7 +33,7 @@ use arrow::datatypes::{Schema, SchemaRef};
 use std::fmt;
 
 use crate::limits::LINE_BYTES_CEILING;
-use crate::record::Provenance;
+use crate::record::{Provenance, check_frame_type};
 use csv::{CsvParser, QuotedLines};
 use encode::{CsvEncoder, JsonEncoder, PrintEncoder, RawEncoder};
 use json::JsonParser;
@@ -42,6 +42,9 @@ use records::RecordDecoder;
 
 /// What some programs put at the beginning of a text file.
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+
+/// Who wrote a file of frames.
+const FRAME_SINK_NAME: &str = "pelton";
 
 /// How records are written.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -52,6 +55,8 @@ pub enum FormatOptions {
     Csv(CsvOptions),
     /// The line is the one STRING column.
     Raw,
+    /// Frames of the native protocol, which are no lines: sources read them without a [`Decoder`].
+    Frames,
 }
 
 /// Options of JSON lines. Timestamps are read in SQL and ISO-8601 form.
@@ -172,7 +177,8 @@ impl std::error::Error for FormatError {}
 /// A decoder for one split.
 ///
 /// # Errors
-/// When the format cannot carry a column's type, or an option is out of range.
+/// When the format cannot carry a column's type or has no records to be decoded, or an option is out of
+/// range.
 pub fn decoder(options: &DecoderOptions) -> Result<Box<dyn Decoder>, FormatError> {
     check_decoder(options)?;
     let schema = &options.schema;
@@ -192,6 +198,9 @@ pub fn decoder(options: &DecoderOptions) -> Result<Box<dyn Decoder>, FormatError
         FormatOptions::Raw => {
             Box::new(RecordDecoder::new(RawParser::new(schema), EveryLine, options))
         }
+        FormatOptions::Frames => {
+            return Err(FormatError("frames are not decoded record by record".into()));
+        }
     })
 }
 
@@ -208,6 +217,7 @@ pub fn encoder(
         FormatOptions::Json(json) => Box::new(JsonEncoder::new(json, schema)),
         FormatOptions::Csv(csv) => Box::new(CsvEncoder::new(csv, schema)),
         FormatOptions::Raw => Box::new(RawEncoder),
+        FormatOptions::Frames => Box::new(FrameEncoder::new(FRAME_SINK_NAME, schema)),
     })
 }
 
@@ -233,6 +243,9 @@ pub fn check(options: &FormatOptions, schema: &Schema) -> Result<(), FormatError
         ))),
         FormatOptions::Csv(_) => types::check("csv", schema, types::is_scalar),
         FormatOptions::Raw => raw::check(schema),
+        FormatOptions::Frames => {
+            check_frame_type(schema).map_err(|error| FormatError(error.to_string()))
+        }
     }
 }
 

@@ -27,6 +27,43 @@ pub const FRAME_PAYLOAD_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// Bytes at which an encoder begins another frame, when a frame has more than one row.
 pub const FRAME_PAYLOAD_BYTES_AIM: usize = 1024 * 1024;
 
+/// Bytes of a message, header and payload, from which on it is received into a buffer of its own:
+/// below, handing a buffer to the kernel costs more than copying the part of a message that is cut.
+pub const FRAME_ALONE_BYTES_MIN: usize = 32 * 1024;
+
+/// Bytes of a message that, coming slowly, is kept outside the pool: what one connection may hold for
+/// as long as it likes.
+pub const FRAME_SLOW_BYTES_MAX: usize = 8 * 1024;
+
+/// Bytes of a buffer that frames are received into: a few fit into a second-level cache.
+pub const FRAME_BUFFER_BYTES: usize = 128 * 1024;
+
+/// Such buffers of one core for connections that begin to receive, 16 MiB; twice as many with those
+/// that go on.
+pub const FRAME_BUFFERS_MAX: usize = 128;
+
+/// Bytes of the larger buffers of one core: three of the largest frames, as nobody waits for another.
+pub const FRAME_LARGE_BYTES_MAX: usize = 52 * 1024 * 1024;
+
+/// Producers whose names one core remembers, with the last frame taken of each: some 100 bytes.
+pub const FRAME_PRODUCERS_MAX: usize = 100_000;
+
+/// Bytes of payloads that a producer may send beyond those taken: as much as a fast link carries while
+/// an acknowledgement is under way.
+pub const FRAME_CREDIT_BYTES: u64 = 8 * 1024 * 1024;
+
+/// How long a peer may take to say hello, ns: 10 s.
+pub const FRAME_HELLO_NS_MAX: u64 = 10_000_000_000;
+
+/// How long a message may take from its first byte to its last, ns: 10 s …
+pub const FRAME_MESSAGE_NS_MAX: u64 = 10_000_000_000;
+
+/// … and a second more for so many bytes.
+pub const FRAME_MESSAGE_BYTES_PER_SECOND: u64 = 64 * 1024;
+
+/// Acknowledgements that a peer may leave unread, bytes: further ones wait, and the last one says it all.
+pub const FRAME_UNREAD_BYTES_MAX: usize = 4096;
+
 /// Bytes of hello, with all its columns.
 pub const FRAME_HELLO_BYTES_MAX: usize = 256 * 1024;
 
@@ -228,6 +265,9 @@ const _: () = {
     // An entry of the longest kind fits into a segment, with its first and last blocks.
     assert!(2 * JOURNAL_ENTRY_BYTES_MAX as u64 <= JOURNAL_SEGMENT_BYTES);
     assert!(JOURNAL_SEGMENT_BYTES <= JOURNAL_SEGMENT_BYTES_MAX);
+    assert!(FRAME_SLOW_BYTES_MAX < FRAME_ALONE_BYTES_MIN);
+    assert!(FRAME_ALONE_BYTES_MIN < FRAME_BUFFER_BYTES);
+    assert!(3 * (FRAME_PAYLOAD_BYTES_MAX + FRAME_BUFFER_BYTES) <= FRAME_LARGE_BYTES_MAX);
     // Lengths of ring operations are 32 bits wide.
     assert!(RECEIVE_BUFFER_BYTES <= u32::MAX as usize);
     assert!(DISK_STEP_BYTES <= u32::MAX as usize);

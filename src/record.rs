@@ -3,10 +3,12 @@
 //! Read: `time` (event time) · `wall_clock` (what a zone's clocks show) · `batch` (rows of one split,
 //! with what travels beside each row) · `gather` (their rows at given indices) ·
 //! `element` (batch, watermark, barrier, end) · `key` (canonical bytes and hash of key columns) ·
-//! `key_group` (hash to key group to core) · `frame` (a batch as bytes, read
-//! where it lies) · `expression` (a function of a batch's rows, which the planner supplies).
+//! `key_group` (hash to key group to core) · `buffer` (memory that frames are received into) · `frame`
+//! (a batch as bytes, read where it lies) · `expression` (a function of a batch's rows, which the
+//! planner supplies).
 
 mod batch;
+mod buffer;
 mod element;
 mod expression;
 mod frame;
@@ -17,6 +19,7 @@ mod time;
 mod wall_clock;
 
 pub use batch::{Batch, Provenance, RowTags};
+pub use buffer::{BufferPool, Need, PoolBuffer, PoolLimits};
 pub use element::{Element, Epoch, Watermark};
 pub use expression::{EvaluationContext, Expression, ExpressionError, ExpressionRef};
 pub use frame::{

@@ -1,13 +1,14 @@
 //! Bytes in: sources read splits, decode them into batches, and say how far event time has come.
 //!
 //! Read: `split` (unit of assignment) · `watermark` (event time per split, idleness, skew guard) ·
-//! `sequence` (one stream, dealt to all cores) · `file` · `tcp` · `generated` (rows made on the spot) with
+//! `sequence` (one stream, dealt to all cores) · `file` · `tcp` · `frames` (the native protocol) · `generated` (rows made on the spot) with
 //! `nexmark` and `datagen`.
 //!
 //! Every core runs one instance of every source, on its share of the splits.
 
 mod datagen;
 mod file;
+mod frames;
 mod generated;
 mod nexmark;
 mod sequence;
@@ -22,6 +23,7 @@ pub use file::{
     CutOptions, DecoderFactory, FilePlan, FileSource, FileSourceOptions, FollowOptions,
     FollowSource, PlanError, check_follow, expand,
 };
+pub use frames::{FrameSource, FrameSourceOptions};
 pub use generated::{GeneratedOptions, GeneratedSource, Generator, Pacing};
 pub use nexmark::NexmarkGenerator;
 pub use split::{EventTimeOptions, HoldingBack, SplitId, SplitTracker};
@@ -32,6 +34,7 @@ use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
+use crate::format::FrameHello;
 use crate::metrics::{RejectionKind, SourceCounters};
 use crate::reactor::Io;
 use crate::record::{Batch, Timestamp, Watermark};
@@ -137,6 +140,19 @@ pub enum SourceMessage {
         /// The peer.
         peer: SocketAddr,
     },
+    /// A producer that has said hello, for the core that owns its name.
+    Producer {
+        /// The socket, from which nothing behind hello has been received.
+        socket: OwnedFd,
+        /// The peer.
+        peer: SocketAddr,
+        /// What it said.
+        hello: Box<FrameHello>,
+    },
+    /// The sending core has one unfinished producer more.
+    ProducerBegun,
+    /// A producer of the sending core has ended: all its rows have been pushed.
+    ProducerEnded,
     /// A connection this core had been given is gone.
     ConnectionClosed {
         /// The core that served it.

@@ -277,6 +277,7 @@ fn format_name(format: &FormatOptions) -> &'static str {
         FormatOptions::Json(_) => "json",
         FormatOptions::Csv(_) => "csv",
         FormatOptions::Raw => "raw",
+        FormatOptions::Frames => "rkyv",
     }
 }
 

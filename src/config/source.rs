@@ -45,6 +45,9 @@ pub(super) fn resolve(
         }
         _ => None,
     };
+    if table.word("format") == Some("rkyv") {
+        check_frames(table, errors);
+    }
     let journal = table.flag("journal");
     if journal == Some(true) && durability == DurabilityMode::Off {
         let message = "true contradicts durability.mode = \"off\"; remove one of them";
@@ -79,6 +82,22 @@ pub(super) fn resolve(
         }),
         connector,
     })
+}
+
+/// What frames have no use for.
+fn check_frames(table: &RawTable, errors: &mut Errors) {
+    let reasons = [
+        ("line_max", "frames are no lines; a frame has 16 MiB at most"),
+        ("connect", "producers of frames connect to the source; write listen = \"127.0.0.1:9000\""),
+        ("follow", "a file of frames is read to its end and not followed"),
+    ];
+    for (key, reason) in reasons {
+        let is_wanted = key != "follow" || table.flag(key) == Some(true);
+        if table.has(key) && is_wanted {
+            let message = format!("does not go with format = \"rkyv\": {reason}");
+            errors.add(table.at(key), &table.key_path(key), message);
+        }
+    }
 }
 
 fn tcp(table: &RawTable, errors: &mut Errors) -> Option<TcpSourceConfig> {
@@ -257,7 +276,8 @@ pub(super) fn format(
     multiline: bool,
     errors: &mut Errors,
 ) -> Option<FormatOptions> {
-    match required_word(table, "format", "format = \"json\", \"csv\" or \"raw\"", errors)? {
+    let choices = "format = \"json\", \"csv\", \"raw\" or \"rkyv\"";
+    match required_word(table, "format", choices, errors)? {
         "json" => Some(FormatOptions::Json(JsonOptions {
             iso_timestamps: table.word_if_any("timestamps") == Some("iso-8601"),
         })),
@@ -267,6 +287,7 @@ pub(super) fn format(
             multiline,
         })),
         "raw" => Some(FormatOptions::Raw),
+        "rkyv" => Some(FormatOptions::Frames),
         other => unreachable!("the key allows no format {other}"),
     }
 }

@@ -19,15 +19,16 @@ use crate::config::{
 };
 use crate::format::{self, FormatOptions};
 use crate::limits::FILE_FOLLOW_INTERVAL_NS_DEFAULT;
-use crate::reactor::{Clock, SystemClock};
+use crate::reactor::{Clock, SystemClock, TcpEndpoint};
 use crate::sink::{
     BlackholeSink, FileSink, FileSinkOptions, PrintSink, Sink, TcpSink, TcpSinkOptions,
     prepare_directory,
 };
 use crate::source::{
     CutOptions, DecoderFactory, FilePlan, FileSource, FileSourceOptions, FollowOptions,
-    FollowSource, GeneratedOptions, GeneratedSource, Generator, Nexmark, NexmarkGenerator, Pacing,
-    PlanError, Source, TcpSource, TcpSourceOptions, check_follow,
+    FollowSource, FrameSource, FrameSourceOptions, GeneratedOptions, GeneratedSource, Generator,
+    Nexmark, NexmarkGenerator, Pacing, PlanError, Source, TcpSource, TcpSourceOptions,
+    check_follow,
 };
 use crate::stdx::CoreId;
 
@@ -77,15 +78,21 @@ fn open_source(
 ) -> Result<MakeSource, JobError> {
     match &source.config.connector {
         SourceConnector::File(file) => open_file_source(job, source, file, core_count),
-        SourceConnector::Tcp(tcp) => Ok(open_tcp_source(source, tcp, core_count)),
+        SourceConnector::Tcp(tcp) => match source.config.format {
+            Some(FormatOptions::Frames) => Ok(open_frame_source(source, tcp, core_count)),
+            _ => Ok(open_tcp_source(source, tcp, core_count)),
+        },
         SourceConnector::Nexmark(nexmark) => Ok(open_nexmark(source, nexmark, core_count)),
         SourceConnector::Datagen(datagen) => Ok(open_datagen(source, datagen, core_count)),
     }
 }
 
+fn idle_ns_max(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
+}
+
 /// Addresses are bound when core 0 first polls the source.
 fn open_tcp_source(source: &PreparedSource, tcp: &TcpSourceConfig, core_count: u16) -> MakeSource {
-    let idle_ns_max = |time: Duration| u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
     let options = TcpSourceOptions {
         name: source.planned.name.as_str().into(),
         core: CoreId::ZERO,
@@ -100,6 +107,31 @@ fn open_tcp_source(source: &PreparedSource, tcp: &TcpSourceConfig, core_count: u
         keep_provenance: source.keeps_provenance(),
     };
     Box::new(move |core| Box::new(TcpSource::new(TcpSourceOptions { core, ..options.clone() })))
+}
+
+/// The same for producers of frames.
+fn open_frame_source(
+    source: &PreparedSource,
+    tcp: &TcpSourceConfig,
+    core_count: u16,
+) -> MakeSource {
+    let TcpEndpoint::Listen(listen) = tcp.endpoint else {
+        unreachable!("the configuration refuses it")
+    };
+    let options = FrameSourceOptions {
+        name: source.planned.name.as_str().into(),
+        core: CoreId::ZERO,
+        core_count,
+        listen,
+        connections_max: tcp.connections_max,
+        connection_idle_ns_max: tcp.connection_idle_max.map(idle_ns_max),
+        end_on_disconnect: tcp.end_on_disconnect,
+        schema: source.planned.schema.clone(),
+        projection: source.planned.projection.clone(),
+        event_time: source.event_time(),
+        keep_provenance: source.keeps_provenance(),
+    };
+    Box::new(move |core| Box::new(FrameSource::new(FrameSourceOptions { core, ..options.clone() })))
 }
 
 fn open_file_source(
@@ -244,6 +276,7 @@ fn open_file_sink(sink: &PreparedSink, file: &FileSinkConfig) -> Result<MakeSink
         FormatOptions::Json(_) => "json",
         FormatOptions::Csv(_) => "csv",
         FormatOptions::Raw => "txt",
+        FormatOptions::Frames => "frames",
     };
     Ok(Box::new(move |core| {
         let encoder = format::encoder(&format, &schema);

@@ -230,7 +230,12 @@ fn bad_columns(source: &PreparedSource) -> Vec<String> {
     let config = &source.config;
     match &config.connector {
         SourceConnector::Tcp(_) | SourceConnector::File(_) => {
-            let error = format::decoder(&source.decoder_options()).err();
+            let error = match &config.format {
+                Some(frames @ FormatOptions::Frames) => {
+                    format::check(frames, &source.planned.schema).err()
+                }
+                _ => format::decoder(&source.decoder_options()).err(),
+            };
             error.map(|error| config.place.error("format", error.to_string())).into_iter().collect()
         }
         SourceConnector::Nexmark(_) => wrong_nexmark(source).into_iter().collect(),

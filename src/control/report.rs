@@ -55,6 +55,11 @@ struct SourceReport {
     rejected: u64,
     splits_opened: u64,
     connections_refused: u64,
+    connections_failed: u64,
+    frames_in: u64,
+    bytes_copied: u64,
+    buffer_waits: u64,
+    columns_unknown: u64,
 }
 
 #[derive(Serialize, Debug)]
@@ -208,6 +213,11 @@ impl From<&SourceCounters> for SourceReport {
             rejected,
             splits_opened,
             connections_refused,
+            connections_failed,
+            frames_in,
+            bytes_copied,
+            buffer_waits,
+            columns_unknown,
         } = *counters;
         SourceReport {
             bytes_in,
@@ -216,6 +226,11 @@ impl From<&SourceCounters> for SourceReport {
             rejected,
             splits_opened,
             connections_refused,
+            connections_failed,
+            frames_in,
+            bytes_copied,
+            buffer_waits,
+            columns_unknown,
         }
     }
 }

@@ -61,6 +61,15 @@ pub(super) struct SourceState {
     pub(super) splits_open: u64,
     pub(super) splits_opened: u64,
     pub(super) connections_refused: u64,
+    /// Ended for what their peers sent.
+    pub(super) connections_failed: u64,
+    pub(super) frames_in: u64,
+    /// Of `bytes_in`, what was copied on the way to the rows built over it.
+    pub(super) bytes_copied: u64,
+    /// Times a connection waited for a receive buffer.
+    pub(super) buffer_waits: u64,
+    /// Of producers, that the table lacks.
+    pub(super) columns_unknown: u64,
     pub(super) busy_share: f64,
     pub(super) ended: bool,
     /// `None` without event time, and before the first row.

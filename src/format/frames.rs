@@ -5,7 +5,8 @@
 //! # In this folder
 //!
 //! Read: `header` (64 bytes, and what can be wrong with them) · `hello` (who, and which columns) ·
-//! `column_type` (a column in bytes) · `message` (the others; bytes to messages) · `columns` (their
+//! `column_type` (a column in bytes) · `message` (the others; bytes to messages) ·
+//! `receiver` (bytes to messages that are read where they lie) · `columns` (their
 //! columns as ours) · `encode` (batches to frames).
 
 mod column_type;
@@ -14,11 +15,15 @@ mod encode;
 mod header;
 mod hello;
 mod message;
+mod receiver;
 #[cfg(test)]
 mod tests;
 
 pub use columns::{FrameColumns, FrameRead};
 pub use encode::FrameEncoder;
+#[cfg(test)]
+pub(crate) use encode::write_data;
 pub use header::{FRAME_HEADER_BYTES, FrameHeader, FrameKind, ProtocolFault};
 pub use hello::{FrameHello, FrameRole};
 pub use message::{Ack, FrameStream, Message, error_text, write_ack, write_empty, write_error};
+pub use receiver::{FrameReceiver, ReceivedFrame};

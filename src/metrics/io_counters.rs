@@ -17,6 +17,16 @@ pub struct SourceCounters {
     pub splits_opened: u64,
     /// Connections refused or cut by a limit.
     pub connections_refused: u64,
+    /// Connections ended for what their peers sent.
+    pub connections_failed: u64,
+    /// Frames found in those bytes.
+    pub frames_in: u64,
+    /// Of the bytes received, those that were copied on the way to the rows built over them.
+    pub bytes_copied: u64,
+    /// Times a connection waited for a receive buffer.
+    pub buffer_waits: u64,
+    /// Columns of producers that the table lacks.
+    pub columns_unknown: u64,
 }
 
 /// Totals of one sink on one core.
@@ -40,6 +50,11 @@ impl AddAssign for SourceCounters {
         self.rejected += other.rejected;
         self.splits_opened += other.splits_opened;
         self.connections_refused += other.connections_refused;
+        self.connections_failed += other.connections_failed;
+        self.frames_in += other.frames_in;
+        self.bytes_copied += other.bytes_copied;
+        self.buffer_waits += other.buffer_waits;
+        self.columns_unknown += other.columns_unknown;
     }
 }
 

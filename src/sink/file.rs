@@ -44,7 +44,7 @@ pub struct FileSinkOptions {
     pub run: u32,
     /// This core.
     pub core: CoreId,
-    /// Of the parts' names: `json`, `csv`, `txt`.
+    /// Of the parts' names: `json`, `csv`, `txt`, `frames`.
     pub extension: String,
     /// Writes rows as bytes.
     pub encoder: Box<dyn Encoder>,
@@ -138,7 +138,10 @@ impl FileSink {
         if !part.is_ready() {
             return Ok(busy);
         }
-        let is_due = self.part_is_due(now_ns);
+        let is_due = !self.is_sealing && self.part_is_due(now_ns);
+        if is_due {
+            self.options.encoder.end(&mut self.filling.bytes);
+        }
         if self.is_sealing || (is_due && self.filling.bytes.is_empty()) {
             let complete = self.part.take().expect("looked at just now");
             self.closing.push_back(complete.seal());
@@ -198,6 +201,11 @@ impl Sink for FileSink {
         }
         self.options.encoder.encode(&batch.rows, &mut buffer.bytes);
         buffer.rows += batch.len() as u64;
+        if let Some(reason) = self.options.encoder.take_failure() {
+            let directory = self.options.directory.display();
+            self.failure = Some(Failure::io(format!("cannot write to {directory}: {reason}")));
+            self.has_failed = true;
+        }
     }
 
     fn is_full(&self) -> bool {

@@ -102,7 +102,7 @@ fn options_of_all_tables_at_once() {
     check(
         sql,
         &[
-            "3:44: s.format: missing; add format = \"json\", \"csv\" or \"raw\"",
+            "3:44: s.format: missing; add format = \"json\", \"csv\", \"raw\" or \"rkyv\"",
             "4:44: table o, option 'connector': 'prin' is unknown; did you mean \"print\"?",
         ],
     );

@@ -219,13 +219,17 @@ fn connectors_and_formats() {
         ],
     );
     check_file_source(
-        "path = \"in\"\nformat = \"rkyv\"",
-        &["5:10: sources.bid.format: \"rkyv\" is planned and not in this version; use \"json\", \
-           \"csv\" or \"raw\""],
+        "path = \"in\"\nformat = \"rkyv\"\nfollow = true\nline_max = \"1KiB\"",
+        &[
+            "6:10: sources.bid.follow: does not go with format = \"rkyv\": a file of frames is read to \
+             its end and not followed",
+            "7:12: sources.bid.line_max: does not go with format = \"rkyv\": frames are no lines; a \
+             frame has 16 MiB at most",
+        ],
     );
     check_file_source(
         "path = \"in\"",
-        &["1:1: sources.bid.format: missing; add format = \"json\", \"csv\" or \"raw\""],
+        &["1:1: sources.bid.format: missing; add format = \"json\", \"csv\", \"raw\" or \"rkyv\""],
     );
     check_file_source(
         "format = \"json\"",

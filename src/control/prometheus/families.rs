@@ -86,6 +86,24 @@ pub(super) const SOURCES: &[Family<OfTable>] = &[
         "Connections refused or cut by a limit.",
         |report, source| Some(report.sources.get(source)?.connections_refused.to_string()),
     ),
+    counter(
+        "pelton_source_connections_failed_total",
+        "Connections ended for what their peers sent.",
+        |report, source| Some(report.sources.get(source)?.connections_failed.to_string()),
+    ),
+    counter("pelton_source_frames_in_total", "Frames received or read.", |report, source| {
+        Some(report.sources.get(source)?.frames_in.to_string())
+    }),
+    counter(
+        "pelton_source_bytes_copied_total",
+        "Bytes copied between receiving frames and building rows over them.",
+        |report, source| Some(report.sources.get(source)?.bytes_copied.to_string()),
+    ),
+    counter(
+        "pelton_source_buffer_waits_total",
+        "Times a connection waited for a receive buffer.",
+        |report, source| Some(report.sources.get(source)?.buffer_waits.to_string()),
+    ),
     gauge("pelton_source_splits_open", "Connections or files that are open.", |report, source| {
         Some(report.source_statuses.get(source)?.open_splits.to_string())
     }),

@@ -9,7 +9,7 @@ use crate::format::Encoder;
 use crate::limits::{FRAME_PAYLOAD_BYTES_AIM, FRAME_PAYLOAD_BYTES_MAX};
 use crate::record::FrameWriter;
 
-/// Writes batches of one schema as frames, numbered from 1.
+/// Writes batches of one schema as frames, numbered from 1 in every file.
 #[derive(Debug)]
 pub struct FrameEncoder {
     hello: FrameHello,
@@ -63,6 +63,7 @@ pub(crate) fn write_data(
 
 impl Encoder for FrameEncoder {
     fn begin(&mut self, out: &mut Vec<u8>) {
+        self.sequence = 0;
         self.hello.write(out);
     }
 

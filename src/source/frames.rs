@@ -1,0 +1,608 @@
+//! Frame source: the native protocol over TCP; see its page in `format::frames`.
+//!
+//! Read: `greeting` (connections before hello) · `joining` (from hello to the core that owns the name) ·
+//! `producers` (whose session sends) · `served` (one connection: messages in, rows out) · `census` (when
+//! the source is at its end).
+//!
+//! In:  on core 0, a listener and the hellos of those who connect; on every core, the connections of the
+//!      producers whose names it owns.
+//! Out: batches over the memory that frames were received into, one connection's rows in order; each
+//!      connection is a split. To producers, acknowledgements of what has been pushed.
+//!
+//! Invariants
+//! - A frame is pushed whole or not at all, and under one name each one once, in order.
+//! - While there is no room nothing is received, and what has been received is bounded by the pool.
+//! - What is wrong with one connection ends that connection, with the reason as its last message.
+
+mod census;
+mod greeting;
+mod joining;
+mod producers;
+mod served;
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod tests;
+
+use std::collections::{HashMap, VecDeque};
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use arrow::datatypes::SchemaRef;
+
+use crate::format::{ProtocolFault, write_ack, write_error};
+use crate::limits::{
+    BLOCKED_LOOK_AGAIN_NS, FRAME_BUFFER_BYTES, FRAME_BUFFERS_MAX, FRAME_LARGE_BYTES_MAX,
+    FRAME_UNREAD_BYTES_MAX,
+};
+use crate::metrics::SourceCounters;
+use crate::reactor::{Clock, ConnectionId, Io, ListenerId, NetEvent, Network, OwnerId};
+use crate::record::{BufferPool, PoolLimits, Timestamp, Watermark};
+use crate::source::{
+    Arrival, EventTimeOptions, HoldingBack, Source, SourceMessage, SourceOutput, SourceProgress,
+    SplitTracker,
+};
+use crate::stdx::{CoreId, Failure};
+use census::Census;
+use greeting::Greetings;
+use joining::Dealt;
+use producers::Producers;
+use served::{PushInto, Served};
+
+/// What all frame sources may have received and not yet let go, on one core.
+pub(super) const POOL_LIMITS: PoolLimits = PoolLimits {
+    buffer_bytes: FRAME_BUFFER_BYTES,
+    small_buffers_max: FRAME_BUFFERS_MAX,
+    large_bytes_max: FRAME_LARGE_BYTES_MAX,
+};
+
+/// Everything a frame source must know on one core.
+#[derive(Clone)]
+pub struct FrameSourceOptions {
+    /// Name of the source; with a producer's name it is the origin of the producer's rows.
+    pub name: Arc<str>,
+    /// This core.
+    pub core: CoreId,
+    /// Cores that share the connections.
+    pub core_count: u16,
+    /// Where producers connect to.
+    pub listen: SocketAddr,
+    /// Connections of all cores together; further ones are refused.
+    pub connections_max: u32,
+    /// A connection without a byte for so long is closed; `None` for never.
+    pub connection_idle_ns_max: Option<u64>,
+    /// The source has ended when there has been a connection and there is none left, `end` or not.
+    pub end_on_disconnect: bool,
+    /// All columns of the table.
+    pub schema: SchemaRef,
+    /// Those that are wanted, ascending.
+    pub projection: Vec<usize>,
+    /// Event time, over the projected columns.
+    pub event_time: Option<EventTimeOptions>,
+    /// Rows carry their origin and number.
+    pub keep_provenance: bool,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Phase {
+    /// Nothing is open yet.
+    New,
+    Reading,
+    /// No connection will come any more; those there are go on to their end.
+    Ending,
+    /// Asked to stop: what has been accepted is still pushed.
+    Stopping,
+    /// Failed: does nothing more.
+    Failed,
+}
+
+/// See the module.
+pub struct FrameSource {
+    options: FrameSourceOptions,
+    phase: Phase,
+    owner: Option<OwnerId>,
+    listener: Option<ListenerId>,
+    greetings: Greetings,
+    census: Census,
+    producers: Producers,
+    connections: HashMap<ConnectionId, Served>,
+    /// Producers dealt to this core.
+    dealt: VecDeque<Dealt>,
+    pool: BufferPool,
+    /// Connections with something to push, oldest first.
+    ready: VecDeque<ConnectionId>,
+    /// Connections for which there was no buffer, oldest first.
+    starved: VecDeque<ConnectionId>,
+    /// Connections that are owed an acknowledgement.
+    owed: Vec<ConnectionId>,
+    tracker: SplitTracker,
+    /// Nobody's patience ends before this.
+    look_ns: u64,
+    notices: VecDeque<String>,
+    failure: Option<Failure>,
+    counters: SourceCounters,
+}
+
+impl FrameSource {
+    /// A source that opens what it needs at its first poll.
+    pub fn new(options: FrameSourceOptions) -> FrameSource {
+        FrameSource {
+            phase: Phase::New,
+            owner: None,
+            listener: None,
+            greetings: Greetings::default(),
+            census: Census::default(),
+            producers: Producers::default(),
+            connections: HashMap::new(),
+            dealt: VecDeque::new(),
+            pool: BufferPool::new(POOL_LIMITS),
+            ready: VecDeque::new(),
+            starved: VecDeque::new(),
+            owed: Vec::new(),
+            tracker: SplitTracker::new(options.event_time.clone()),
+            look_ns: u64::MAX,
+            notices: VecDeque::new(),
+            failure: None,
+            counters: SourceCounters::default(),
+            options,
+        }
+    }
+
+    fn owner(&mut self, network: &mut dyn Network) -> OwnerId {
+        *self.owner.get_or_insert_with(|| network.register())
+    }
+
+    /// Core 0 listens; the others wait for what they are given.
+    fn open(&mut self, network: &mut dyn Network) {
+        self.phase = Phase::Reading;
+        let owner = self.owner(network);
+        if self.options.core != CoreId::ZERO {
+            return;
+        }
+        let address = self.options.listen;
+        match network.listen(owner, address) {
+            Ok((listener, bound)) => {
+                self.listener = Some(listener);
+                self.notice(&format!("listening on {bound}"));
+            }
+            Err(error) => {
+                let what = format!("cannot listen on {address}: {error}");
+                self.failure =
+                    Some(Failure::environment(format!("source {}: {what}", self.options.name)));
+                self.phase = Phase::Failed;
+            }
+        }
+    }
+
+    fn notice(&mut self, text: &str) {
+        self.notices.push_back(format!("source {}: {text}", self.options.name));
+    }
+
+    /// Takes what has happened; true when something has.
+    fn take_events(&mut self, io: &mut dyn Io, out: &mut dyn SourceOutput) -> bool {
+        let owner = self.owner(io.network());
+        let mut taken = false;
+        while let Some(event) = io.network().next_event(owner) {
+            taken = true;
+            match event {
+                NetEvent::Accepted { socket, peer, .. } => self.greet(socket, peer, io),
+                NetEvent::AcceptFailed { error, .. } => {
+                    self.notice(&format!("cannot accept connections for now: {error}"));
+                }
+                NetEvent::Readable { connection } => self.readable(connection, io),
+                NetEvent::Filled { connection, memory, count } => {
+                    if self.greetings.contains(connection) {
+                        self.introduce(connection, memory, count, io, out);
+                    } else {
+                        self.filled(connection, memory, count, io);
+                    }
+                }
+                NetEvent::Closed { connection, .. } => self.closed(connection, out),
+                NetEvent::Received { bytes, .. } => io.network().release(bytes),
+                NetEvent::Connected { .. } | NetEvent::Sent { .. } => {}
+            }
+        }
+        taken
+    }
+
+    /// Waits for the next bytes of a connection, without a buffer.
+    fn listen_to(&mut self, connection: ConnectionId, io: &mut dyn Io) {
+        let served = self.connections.get_mut(&connection).expect("looked up by the caller");
+        served.timing.resume(io.clock().monotonic_ns());
+        served.flow.is_armed = true;
+        self.look_ns = self.look_ns.min(served.timing.deadline_ns().unwrap_or(u64::MAX));
+        io.network().await_readable(connection);
+    }
+
+    /// There is something to receive.
+    fn readable(&mut self, connection: ConnectionId, io: &mut dyn Io) {
+        let Some(served) = self.connections.get_mut(&connection) else { return };
+        served.flow.is_armed = false;
+        if !served.flow.is_over && !self.receive_from(connection, io) {
+            self.starved.push_back(connection);
+        }
+    }
+
+    /// Receives into a buffer; false when there is none.
+    fn receive_from(&mut self, connection: ConnectionId, io: &mut dyn Io) -> bool {
+        let served = self.connections.get_mut(&connection).expect("looked up by the caller");
+        let Some((memory, bytes_max)) = served.receiver.prepare(&mut self.pool) else {
+            self.counters.buffer_waits += 1;
+            return false;
+        };
+        served.timing.resume(io.clock().monotonic_ns());
+        served.flow.is_armed = true;
+        served.asked_bytes = bytes_max;
+        self.look_ns = self.look_ns.min(served.timing.deadline_ns().unwrap_or(u64::MAX));
+        io.network().receive_into(connection, memory, bytes_max);
+        true
+    }
+
+    /// Those that found no buffer, as long as there is one; true when there was.
+    fn feed_starved(&mut self, io: &mut dyn Io) -> bool {
+        let mut fed = false;
+        while let Some(connection) = self.starved.front().copied() {
+            let is_open =
+                self.connections.get(&connection).is_some_and(|served| !served.flow.is_over);
+            if is_open && !self.receive_from(connection, io) {
+                break;
+            }
+            self.starved.pop_front();
+            fed = true;
+        }
+        fed
+    }
+
+    fn filled(&mut self, connection: ConnectionId, memory: Vec<u8>, count: usize, io: &mut dyn Io) {
+        let Some(served) = self.connections.get_mut(&connection) else { return };
+        served.flow.is_armed = false;
+        if served.flow.is_over {
+            return;
+        }
+        let arrival = arrival(io.clock());
+        let accepted = served.filled(memory, count, arrival, &mut self.counters);
+        if std::mem::take(&mut served.flow.owes_ack) {
+            owe(served, connection, &mut self.owed);
+        }
+        let is_quiet = served.is_drained() && !served.has_ended() && accepted.is_ok();
+        if let Err(fault) = accepted {
+            self.fault(connection, &fault, io.network());
+        }
+        if is_quiet {
+            self.receive_more(connection, io);
+        } else {
+            self.make_ready(connection);
+        }
+    }
+
+    /// There is something to push, or to leave.
+    fn make_ready(&mut self, connection: ConnectionId) {
+        let served = self.connections.get_mut(&connection).expect("looked up by the caller");
+        if !std::mem::replace(&mut served.flow.is_ready, true) {
+            self.ready.push_back(connection);
+        }
+    }
+
+    /// Receives at once what there may be, or waits for it.
+    fn receive_more(&mut self, connection: ConnectionId, io: &mut dyn Io) {
+        if !self.connections[&connection].flow.may_have_more {
+            self.listen_to(connection, io);
+        } else if !self.receive_from(connection, io) {
+            self.starved.push_back(connection);
+        }
+    }
+
+    /// Ends a connection for what its peer did; what was accepted before stands.
+    fn fault(
+        &mut self,
+        connection: ConnectionId,
+        fault: &ProtocolFault,
+        network: &mut dyn Network,
+    ) {
+        let served = self.connections.get_mut(&connection).expect("looked up by the caller");
+        if std::mem::replace(&mut served.flow.is_over, true) {
+            return;
+        }
+        let who = format!("{}, producer \"{}\"", served.peer, served.name);
+        say(fault, connection, network);
+        self.failed(&who, fault);
+    }
+
+    fn closed(&mut self, connection: ConnectionId, out: &mut dyn SourceOutput) {
+        if self.greetings.end(connection).is_some() {
+            self.disconnected(out);
+            return;
+        }
+        let Some(served) = self.connections.get_mut(&connection) else { return };
+        let was_over = std::mem::replace(&mut served.flow.is_over, true);
+        if served.receiver.pending_bytes() > 0 && !was_over {
+            let who = format!("{}, producer \"{}\"", served.peer, served.name);
+            self.failed(&who, &ProtocolFault::Cut { missing: 1 });
+        }
+        self.make_ready(connection);
+    }
+
+    /// Pushes what has been accepted, a piece of each connection in turn; true when something was.
+    fn push(&mut self, io: &mut dyn Io, out: &mut dyn SourceOutput) -> bool {
+        let mut pushed = false;
+        while !out.is_full()
+            && let Some(connection) = self.ready.pop_front()
+        {
+            pushed = true;
+            let served = self.connections.get_mut(&connection).expect("ready while it is served");
+            let (tracker, counters) = (&mut self.tracker, &mut self.counters);
+            let result = served.push(&mut PushInto { tracker, counters, out });
+            if std::mem::take(&mut served.flow.owes_ack) {
+                owe(served, connection, &mut self.owed);
+            }
+            if !served.flow.waits {
+                self.producers.taken(&served.name, served.taken());
+            }
+            let is_drained = served.is_drained();
+            served.flow.is_ready = !is_drained;
+            let has_ended = served.has_ended() && !served.flow.is_fenced;
+            if has_ended && self.producers.ended(&served.name) {
+                self.tell_core_0(SourceMessage::ProducerEnded, out);
+            }
+            if let Err(fault) = result {
+                self.fault(connection, &fault, io.network());
+            }
+            if is_drained {
+                self.go_on(connection, io, out);
+            } else {
+                self.ready.push_back(connection);
+            }
+        }
+        pushed
+    }
+
+    /// Everything that was accepted has been pushed.
+    fn go_on(&mut self, connection: ConnectionId, io: &mut dyn Io, out: &mut dyn SourceOutput) {
+        let served = &self.connections[&connection];
+        if served.flow.is_over {
+            self.leave_if_done(connection, io, out);
+        } else if self.phase == Phase::Stopping {
+            self.say_farewell(connection, io);
+        } else if !served.flow.is_armed {
+            self.receive_more(connection, io);
+        }
+    }
+
+    /// A stop: the peer is told what was taken, and that no more is.
+    fn say_farewell(&mut self, connection: ConnectionId, io: &mut dyn Io) {
+        let served = self.connections.get_mut(&connection).expect("looked up by the caller");
+        if std::mem::replace(&mut served.flow.is_over, true) {
+            return;
+        }
+        let network = io.network();
+        if !served.flow.waits {
+            let mut message = Vec::new();
+            write_ack(served.ack(), &mut message);
+            network.send(connection, &message);
+        }
+        say(&ProtocolFault::Stopping, connection, network);
+    }
+
+    /// Leaves, and lets the next session of the producer begin.
+    fn leave_if_done(
+        &mut self,
+        connection: ConnectionId,
+        io: &mut dyn Io,
+        out: &mut dyn SourceOutput,
+    ) {
+        let Some(served) = self.connections.get(&connection) else { return };
+        if !served.flow.is_over || served.flow.is_ready || !served.is_drained() {
+            return;
+        }
+        let name = Arc::clone(&served.name);
+        let left = self.connections.remove(&connection).expect("found just now");
+        left.leave(&mut self.tracker);
+        self.disconnected(out);
+        if let Some((next, taken)) = self.producers.leave(&name, connection)
+            && self.phase != Phase::Stopping
+        {
+            self.begin(next, taken, io);
+        }
+    }
+
+    /// Acknowledges what has been pushed, once per connection.
+    fn acknowledge(&mut self, network: &mut dyn Network) {
+        let mut message = Vec::new();
+        for connection in std::mem::take(&mut self.owed) {
+            let Some(served) = self.connections.get_mut(&connection) else { continue };
+            if served.flow.is_over || served.flow.waits {
+                continue;
+            }
+            // The next acknowledgement says this one as well.
+            if network.unsent_bytes(connection) > FRAME_UNREAD_BYTES_MAX {
+                self.owed.push(connection);
+                continue;
+            }
+            served.flow.is_owed = false;
+            message.clear();
+            write_ack(served.ack(), &mut message);
+            network.send(connection, &message);
+        }
+    }
+
+    /// Ends connections that have been silent or slow for too long.
+    fn lose_patience(&mut self, io: &mut dyn Io, out: &mut dyn SourceOutput) {
+        let now_ns = io.clock().monotonic_ns();
+        for connection in self.greetings.overdue(now_ns) {
+            self.end_greeting(connection, &ProtocolFault::Silent, io.network());
+        }
+        if now_ns < self.look_ns {
+            return;
+        }
+        self.look_ns = u64::MAX;
+        let mut silent = Vec::new();
+        for (connection, served) in &self.connections {
+            if let Some(deadline_ns) = served.timing.deadline_ns()
+                && served.flow.is_armed
+                && !served.flow.is_over
+            {
+                match deadline_ns <= now_ns {
+                    true => silent.push(*connection),
+                    false => self.look_ns = self.look_ns.min(deadline_ns),
+                }
+            }
+        }
+        for connection in silent {
+            self.fault(connection, &ProtocolFault::Silent, io.network());
+            self.leave_if_done(connection, io, out);
+        }
+    }
+
+    /// A connection of this core is gone.
+    fn disconnected(&mut self, out: &mut dyn SourceOutput) {
+        let core = self.options.core;
+        self.tell_core_0(SourceMessage::ConnectionClosed { core }, out);
+    }
+
+    fn tell_core_0(&mut self, message: SourceMessage, out: &mut dyn SourceOutput) {
+        if self.options.core == CoreId::ZERO {
+            self.census.note(&message);
+        } else {
+            out.send(CoreId::ZERO, message);
+        }
+    }
+
+    /// Core 0: all producers have ended, or all connections are gone, as is asked for.
+    fn end_if_all_have_ended(&mut self, io: &mut dyn Io, out: &mut dyn SourceOutput) {
+        if self.phase != Phase::Reading || !self.census.is_over(self.options.end_on_disconnect) {
+            return;
+        }
+        self.phase = Phase::Ending;
+        self.close_listener(io.network());
+        for core in CoreId::all(self.options.core_count).filter(|core| *core != CoreId::ZERO) {
+            out.send(core, SourceMessage::ConnectionsEnd);
+        }
+    }
+
+    fn close_listener(&mut self, network: &mut dyn Network) {
+        if let Some(listener) = self.listener.take() {
+            network.close_listener(listener);
+        }
+    }
+
+    fn wakes_at_ns(&self, now_ns: u64) -> Option<u64> {
+        let looks = (self.look_ns < u64::MAX).then_some(self.look_ns);
+        // Nobody says when a buffer comes back from another core.
+        let waits = (!self.starved.is_empty()).then_some(now_ns + BLOCKED_LOOK_AGAIN_NS);
+        let greetings = self.greetings.wakes_at_ns();
+        [looks, waits, greetings, self.tracker.wakes_at_ns()].into_iter().flatten().min()
+    }
+
+    fn is_finished(&self) -> bool {
+        match self.phase {
+            Phase::Ending => self.connections.is_empty(),
+            Phase::Stopping => self.ready.is_empty(),
+            Phase::New | Phase::Reading | Phase::Failed => false,
+        }
+    }
+}
+
+impl Source for FrameSource {
+    fn poll(&mut self, io: &mut dyn Io, out: &mut dyn SourceOutput) -> SourceProgress {
+        if self.phase == Phase::New {
+            self.open(io.network());
+        }
+        if self.phase == Phase::Failed {
+            return SourceProgress::Idle { wakes_at_ns: None };
+        }
+        let now_ns = io.clock().monotonic_ns();
+        let mut busy = self.take_events(io, out);
+        busy |= self.join_dealt(io, out);
+        busy |= self.push(io, out);
+        busy |= self.feed_starved(io);
+        self.acknowledge(io.network());
+        self.end_if_all_have_ended(io, out);
+        self.lose_patience(io, out);
+        self.tracker.tick(now_ns);
+        if busy || !self.ready.is_empty() || out.is_full() {
+            return SourceProgress::Busy;
+        }
+        if self.is_finished() {
+            return SourceProgress::Finished;
+        }
+        SourceProgress::Idle { wakes_at_ns: self.wakes_at_ns(now_ns) }
+    }
+
+    fn watermark(&self) -> Option<Watermark> {
+        self.tracker.watermark()
+    }
+
+    fn holding_back(&self) -> Option<HoldingBack> {
+        self.tracker.holding_back()
+    }
+
+    fn open_splits(&self) -> usize {
+        self.connections.len()
+    }
+
+    fn receive(&mut self, message: SourceMessage, _io: &mut dyn Io) {
+        match message {
+            SourceMessage::Producer { socket, peer, hello } => match self.phase {
+                Phase::New | Phase::Reading => {
+                    self.dealt.push_back(Dealt { socket, peer, hello });
+                }
+                // Stopping: the peer is told by the close.
+                Phase::Ending | Phase::Stopping | Phase::Failed => {}
+            },
+            SourceMessage::ConnectionsEnd => {
+                if self.phase != Phase::Stopping {
+                    self.phase = Phase::Ending;
+                }
+            }
+            other => self.census.note(&other),
+        }
+    }
+
+    fn stop(&mut self, io: &mut dyn Io) {
+        if matches!(self.phase, Phase::Failed | Phase::Stopping) {
+            return;
+        }
+        self.phase = Phase::Stopping;
+        self.close_listener(io.network());
+        for connection in self.greetings.connections() {
+            say(&ProtocolFault::Stopping, connection, io.network());
+        }
+        let all = self.connections.iter();
+        let idle =
+            all.filter(|(_, served)| !served.flow.is_ready).map(|(connection, _)| *connection);
+        for connection in idle.collect::<Vec<_>>() {
+            self.say_farewell(connection, io);
+        }
+    }
+
+    fn take_failure(&mut self) -> Option<Failure> {
+        self.failure.take()
+    }
+
+    fn take_notice(&mut self) -> Option<String> {
+        self.notices.pop_front()
+    }
+
+    fn counters(&self) -> &SourceCounters {
+        &self.counters
+    }
+}
+
+/// The connection is owed an acknowledgement.
+fn owe(served: &mut Served, connection: ConnectionId, owed: &mut Vec<ConnectionId>) {
+    if !std::mem::replace(&mut served.flow.is_owed, true) {
+        owed.push(connection);
+    }
+}
+
+/// Says why a connection ends, and ends it.
+fn say(fault: &ProtocolFault, connection: ConnectionId, network: &mut dyn Network) {
+    let mut message = Vec::new();
+    write_error(fault, &mut message);
+    network.send(connection, &message);
+    network.close(connection);
+}
+
+fn arrival(clock: &dyn Clock) -> Arrival {
+    Arrival { monotonic_ns: clock.monotonic_ns(), wall: Timestamp::from_millis(clock.wall_ms()) }
+}
