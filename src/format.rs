@@ -23,8 +23,8 @@ mod tests;
 
 pub use frames::{
     Ack, FRAME_HEADER_BYTES, FrameColumns, FrameEncoder, FrameHeader, FrameHello, FrameKind,
-    FrameRead, FrameReceiver, FrameRole, FrameStream, Message, ProtocolFault, ReceivedFrame,
-    error_text, write_ack, write_empty, write_error,
+    FrameProducer, FrameRead, FrameReceiver, FrameRefusal, FrameRole, FrameStream, FrameSubscriber,
+    Message, ProtocolFault, ReceivedFrame, error_text, write_ack, write_empty, write_error,
 };
 pub use framing::{Boundary, EveryLine, Framed, Framer};
 
@@ -217,7 +217,7 @@ pub fn encoder(
         FormatOptions::Json(json) => Box::new(JsonEncoder::new(json, schema)),
         FormatOptions::Csv(csv) => Box::new(CsvEncoder::new(csv, schema)),
         FormatOptions::Raw => Box::new(RawEncoder),
-        FormatOptions::Frames => Box::new(FrameEncoder::new(FRAME_SINK_NAME, schema)),
+        FormatOptions::Frames => Box::new(FrameEncoder::for_files(FRAME_SINK_NAME, schema)),
     })
 }
 

@@ -19,6 +19,7 @@ pub mod sql; //      text to a dataflow graph
 pub mod dataflow; // a graph to one worker per core
 pub mod worker; //   one core's turn
 pub mod config; //   what the operator wrote, resolved once
+pub mod client;
 pub mod control; //  the life of a job
 pub mod cli; //      subcommands and flags
 

@@ -45,6 +45,10 @@ pub const FRAME_BUFFERS_MAX: usize = 128;
 /// Bytes of the larger buffers of one core: three of the largest frames, as nobody waits for another.
 pub const FRAME_LARGE_BYTES_MAX: usize = 52 * 1024 * 1024;
 
+/// Bytes of a message's payload that a source says to a producer, or a subscriber to a sink: hello,
+/// acknowledgements, an error.
+pub const FRAME_ANSWER_BYTES_MAX: usize = 64 * 1024;
+
 /// Producers whose names one core remembers, with the last frame taken of each: some 100 bytes.
 pub const FRAME_PRODUCERS_MAX: usize = 100_000;
 

@@ -1,10 +1,11 @@
 //! Bytes out: sinks encode batches and hand them to files, sockets or nobody.
 //!
-//! Read: `file` · `tcp` · `print` · `blackhole`.
+//! Read: `file` · `tcp` · `producer` (frames to a source elsewhere) · `print` · `blackhole`.
 
 mod blackhole;
 mod file;
 mod print;
+mod producer;
 mod tcp;
 
 pub use blackhole::BlackholeSink;
@@ -13,6 +14,7 @@ pub use file::{
     prepare_directory,
 };
 pub use print::PrintSink;
+pub use producer::{ProducerSink, ProducerSinkOptions};
 pub use tcp::{SlowSubscriber, TcpSink, TcpSinkOptions};
 
 use crate::metrics::SinkCounters;

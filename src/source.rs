@@ -1,13 +1,14 @@
 //! Bytes in: sources read splits, decode them into batches, and say how far event time has come.
 //!
 //! Read: `split` (unit of assignment) · `watermark` (event time per split, idleness, skew guard) ·
-//! `sequence` (one stream, dealt to all cores) · `file` · `tcp` · `frames` (the native protocol) · `generated` (rows made on the spot) with
-//! `nexmark` and `datagen`.
+//! `sequence` (one stream, dealt to all cores) · `file` · `tcp` · `frames` (the native protocol) ·
+//! `frame_file` (files of it) · `generated` (rows made on the spot) with `nexmark` and `datagen`.
 //!
 //! Every core runs one instance of every source, on its share of the splits.
 
 mod datagen;
 mod file;
+mod frame_file;
 mod frames;
 mod generated;
 mod nexmark;
@@ -23,6 +24,7 @@ pub use file::{
     CutOptions, DecoderFactory, FilePlan, FileSource, FileSourceOptions, FollowOptions,
     FollowSource, PlanError, check_follow, expand,
 };
+pub use frame_file::{FrameFilePlan, FrameFileSource, FrameFileSourceOptions};
 pub use frames::{FrameSource, FrameSourceOptions};
 pub use generated::{GeneratedOptions, GeneratedSource, Generator, Pacing};
 pub use nexmark::NexmarkGenerator;

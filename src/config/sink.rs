@@ -29,7 +29,7 @@ pub(super) fn resolve(
     check_applicable(table, connector, errors);
     let for_eyes = matches!(connector, "print" | "blackhole") && !table.has("format");
     let format = if for_eyes { None } else { Some(format(table, false, errors)) };
-    if table.word("format") == Some("rkyv") && connector != "file" {
+    if table.word("format") == Some("rkyv") && !matches!(connector, "file" | "tcp") {
         let message = "\"rkyv\" does not go with this connector; use \"json\", \"csv\" or \"raw\"";
         errors.add(table.at("format"), &table.key_path("format"), message);
     }

@@ -17,19 +17,20 @@ use crate::config::{
     DatagenSourceConfig, FileSinkConfig, FileSourceConfig, Job, NexmarkSourceConfig, SinkConnector,
     SourceConnector, TcpSinkConfig, TcpSourceConfig,
 };
-use crate::format::{self, FormatOptions};
+use crate::format::{self, Encoder, FormatOptions, FrameEncoder};
 use crate::limits::FILE_FOLLOW_INTERVAL_NS_DEFAULT;
 use crate::reactor::{Clock, SystemClock, TcpEndpoint};
 use crate::sink::{
-    BlackholeSink, FileSink, FileSinkOptions, PrintSink, Sink, TcpSink, TcpSinkOptions,
-    prepare_directory,
+    BlackholeSink, FileSink, FileSinkOptions, PrintSink, ProducerSink, ProducerSinkOptions, Sink,
+    TcpSink, TcpSinkOptions, prepare_directory,
 };
 use crate::source::{
     CutOptions, DecoderFactory, FilePlan, FileSource, FileSourceOptions, FollowOptions,
-    FollowSource, FrameSource, FrameSourceOptions, GeneratedOptions, GeneratedSource, Generator,
-    Nexmark, NexmarkGenerator, Pacing, PlanError, Source, TcpSource, TcpSourceOptions,
-    check_follow,
+    FollowSource, FrameFilePlan, FrameFileSource, FrameFileSourceOptions, FrameSource,
+    FrameSourceOptions, GeneratedOptions, GeneratedSource, Generator, Nexmark, NexmarkGenerator,
+    Pacing, PlanError, Source, TcpSource, TcpSourceOptions, check_follow,
 };
+use crate::sql::PlannedSource;
 use crate::stdx::CoreId;
 
 type MakeSource = Box<dyn Fn(CoreId) -> Box<dyn Source> + Send + Sync>;
@@ -77,7 +78,10 @@ fn open_source(
     core_count: u16,
 ) -> Result<MakeSource, JobError> {
     match &source.config.connector {
-        SourceConnector::File(file) => open_file_source(job, source, file, core_count),
+        SourceConnector::File(file) => match source.config.format {
+            Some(FormatOptions::Frames) => open_frame_files(job, source, file, core_count),
+            _ => open_file_source(job, source, file, core_count),
+        },
         SourceConnector::Tcp(tcp) => match source.config.format {
             Some(FormatOptions::Frames) => Ok(open_frame_source(source, tcp, core_count)),
             _ => Ok(open_tcp_source(source, tcp, core_count)),
@@ -170,6 +174,36 @@ fn open_file_source(
     }))
 }
 
+/// Files of frames are mapped, and their headers looked at.
+fn open_frame_files(
+    job: &Job,
+    source: &PreparedSource,
+    file: &FileSourceConfig,
+    core_count: u16,
+) -> Result<MakeSource, JobError> {
+    let PlannedSource { name, schema, projection, .. } = &source.planned;
+    let plan = FrameFilePlan::new(&file.path, schema, projection, job.limits.file_chunk_bytes);
+    let plan =
+        plan.map_err(|error| JobError::new(ErrorClass::Io, format!("source \"{name}\": {error}")))?;
+    let unknown = plan.unknown();
+    if !unknown.is_empty() {
+        let unknown = unknown.join(", ");
+        say(&format!("note: source \"{name}\": files have columns the table lacks: {unknown}"));
+    }
+    let plan = Arc::new(plan);
+    let options = FrameFileSourceOptions {
+        name: name.as_str().into(),
+        core: CoreId::ZERO,
+        core_count,
+        event_time: source.event_time(),
+        keep_provenance: source.keeps_provenance(),
+    };
+    Ok(Box::new(move |core| {
+        let options = FrameFileSourceOptions { core, ..options.clone() };
+        Box::new(FrameFileSource::new(Arc::clone(&plan), options))
+    }))
+}
+
 fn open_nexmark(
     source: &PreparedSource,
     nexmark: &NexmarkSourceConfig,
@@ -254,11 +288,19 @@ fn open_tcp_sink(sink: &PreparedSink, tcp: &TcpSinkConfig) -> MakeSink {
         endpoint: tcp.endpoint,
         slow_subscriber: tcp.slow_subscriber,
         connections_max: tcp.connections_max,
+        frames: *sink.format() == FormatOptions::Frames,
     };
     let (format, schema) = (sink.format().clone(), sink.planned.schema.clone());
+    if let (TcpEndpoint::Connect(address), true) = (tcp.endpoint, options.frames) {
+        let options = ProducerSinkOptions { name: Arc::clone(&options.name), address, schema };
+        return Box::new(move |_| Box::new(ProducerSink::new(options.clone())));
+    }
     Box::new(move |_| {
-        let encoder = format::encoder(&format, &schema);
-        let encoder = encoder.expect("the same options were tried before the start");
+        let encoder: Box<dyn Encoder> = match options.frames {
+            true => Box::new(FrameEncoder::new(&options.name, &schema)),
+            false => format::encoder(&format, &schema)
+                .expect("the same options were tried before the start"),
+        };
         Box::new(TcpSink::new(options.clone(), encoder))
     })
 }

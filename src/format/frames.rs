@@ -7,7 +7,8 @@
 //! Read: `header` (64 bytes, and what can be wrong with them) · `hello` (who, and which columns) ·
 //! `column_type` (a column in bytes) · `message` (the others; bytes to messages) ·
 //! `receiver` (bytes to messages that are read where they lie) · `columns` (their
-//! columns as ours) · `encode` (batches to frames).
+//! columns as ours) · `encode` (batches to frames) · `producer` and
+//! `subscriber` (their sides of a connection, without I/O).
 
 mod column_type;
 mod columns;
@@ -15,7 +16,9 @@ mod encode;
 mod header;
 mod hello;
 mod message;
+mod producer;
 mod receiver;
+mod subscriber;
 #[cfg(test)]
 mod tests;
 
@@ -26,4 +29,6 @@ pub(crate) use encode::write_data;
 pub use header::{FRAME_HEADER_BYTES, FrameHeader, FrameKind, ProtocolFault};
 pub use hello::{FrameHello, FrameRole};
 pub use message::{Ack, FrameStream, Message, error_text, write_ack, write_empty, write_error};
+pub use producer::{FrameProducer, FrameRefusal};
 pub use receiver::{FrameReceiver, ReceivedFrame};
+pub use subscriber::FrameSubscriber;

@@ -1,6 +1,6 @@
-//! TCP sink: rows as lines to every subscriber, or to one peer we connect to.
+//! TCP sink: rows as lines or frames to every subscriber, or as lines to one peer we connect to.
 //!
-//! Read: `ledger` (which rows have left).
+//! Read: `ledger` (which rows have left) · `peers` (what subscribers of frames say).
 //!
 //! In:  batches, of all cores: the graph sends all rows of a TCP sink to one core.
 //! Out: the same bytes to each subscriber, from the batch on that was written when it had come.
@@ -12,6 +12,7 @@
 //! - Every row is counted once: out, or discarded.
 
 mod ledger;
+mod peers;
 #[cfg(test)]
 mod tests;
 
@@ -21,7 +22,7 @@ use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
-use crate::format::Encoder;
+use crate::format::{Encoder, ProtocolFault, write_error};
 use crate::limits::SINK_UNWRITTEN_BYTES_MAX;
 use crate::metrics::SinkCounters;
 use crate::reactor::{
@@ -31,6 +32,7 @@ use crate::record::Batch;
 use crate::sink::Sink;
 use crate::stdx::Failure;
 use ledger::{Account, Ledger};
+use peers::{Heard, Peers};
 
 /// A subscriber that may be cut has so long to take what is left when the job ends: 10 s.
 const FINISH_NS_MAX: u64 = 10_000_000_000;
@@ -55,6 +57,8 @@ pub struct TcpSinkOptions {
     pub slow_subscriber: SlowSubscriber,
     /// Subscribers served at once; further ones are refused.
     pub connections_max: u32,
+    /// Rows are frames: who subscribes says hello first, and says what it has got.
+    pub frames: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -89,6 +93,10 @@ pub struct TcpSink {
     subscribers: HashMap<ConnectionId, Subscriber>,
     /// Of the subscriber that is furthest behind, when it was looked last.
     unsent_bytes_max: usize,
+    /// Of frames.
+    peers: Peers,
+    /// Those of them that have not said hello.
+    greeting: HashMap<ConnectionId, SocketAddr>,
     /// Empty between calls; kept for their memory.
     encoded: Vec<u8>,
     looking: Vec<ConnectionId>,
@@ -111,6 +119,8 @@ impl TcpSink {
             dialer: None,
             subscribers: HashMap::new(),
             unsent_bytes_max: 0,
+            peers: Peers::default(),
+            greeting: HashMap::new(),
             encoded: Vec::new(),
             looking: Vec::new(),
             ledger: Ledger::default(),
@@ -157,7 +167,9 @@ impl TcpSink {
         let network = io.network();
         let Some(event) = network.next_event(owner) else { return false };
         match event {
-            NetEvent::Accepted { socket, peer, .. } => self.accept(socket, peer, owner, network),
+            NetEvent::Accepted { socket, peer, .. } => {
+                self.accept(socket, peer, now_ns, network);
+            }
             NetEvent::AcceptFailed { error, .. } => {
                 self.notice(&format!("cannot accept subscribers for now: {error}"));
             }
@@ -176,8 +188,12 @@ impl TcpSink {
                 self.look_at(connection, unsent_bytes);
                 self.closed(connection, &reason, now_ns);
             }
-            // A peer has nothing to say that is read here.
-            NetEvent::Received { bytes, .. } => network.release(bytes),
+            NetEvent::Received { connection, bytes } => {
+                // A peer of lines has nothing to say that is read here.
+                let heard = self.peers.hear(connection, network.bytes(&bytes));
+                network.release(bytes);
+                self.answer(connection, heard, network);
+            }
             NetEvent::Sent { .. } => {}
             NetEvent::Readable { .. } | NetEvent::Filled { .. } => {
                 unreachable!("no connection is on demand")
@@ -190,14 +206,15 @@ impl TcpSink {
         &mut self,
         socket: OwnedFd,
         peer: SocketAddr,
-        owner: OwnerId,
+        now_ns: u64,
         network: &mut dyn Network,
     ) {
         if self.phase != Phase::Writing {
             return;
         }
         let connections_max = self.options.connections_max;
-        if self.subscribers.len() >= usize::try_from(connections_max).expect("32 bits fit") {
+        let served = self.subscribers.len() + self.greeting.len();
+        if served >= usize::try_from(connections_max).expect("32 bits fit") {
             self.refused += 1;
             // A client that tries again and again does not fill the log.
             if self.refused.is_power_of_two() {
@@ -205,14 +222,54 @@ impl TcpSink {
             }
             return;
         }
+        let owner = self.owner.expect("registered before it listens");
         let connection = network.adopt(owner, socket);
-        self.subscribe(connection, peer, network);
+        if self.options.frames {
+            self.peers.begin(connection, now_ns);
+            self.greeting.insert(connection, peer);
+        } else {
+            self.subscribe(connection, peer, network);
+        }
+    }
+
+    /// Acts on what a peer of frames said.
+    fn answer(
+        &mut self,
+        connection: ConnectionId,
+        heard: Result<Heard, ProtocolFault>,
+        network: &mut dyn Network,
+    ) {
+        match heard {
+            Ok(Heard::Nothing) => {}
+            Ok(Heard::Hello) => {
+                if let Some(peer) = self.greeting.remove(&connection) {
+                    self.subscribe(connection, peer, network);
+                }
+            }
+            Err(fault) => {
+                self.peers.end(connection);
+                let greeting = self.greeting.remove(&connection);
+                let served = self.subscribers.get(&connection).map(|subscriber| subscriber.peer);
+                if let Some(peer) = greeting.or(served) {
+                    self.notice(&format!("closed {peer}: {fault}"));
+                }
+                // In the middle of what it is sent there is no place for a message.
+                if greeting.is_some() {
+                    let mut message = Vec::new();
+                    write_error(&fault, &mut message);
+                    network.send(connection, &message);
+                    network.close(connection);
+                } else {
+                    network.abort(connection);
+                }
+            }
+        }
     }
 
     fn subscribe(&mut self, connection: ConnectionId, peer: SocketAddr, network: &mut dyn Network) {
         // A subscriber may close its sending side. A peer that was dialed and closes is gone: what it
         // is sent from then on would be lost, and counted as out.
-        if self.dialer.is_none() {
+        if self.dialer.is_none() && !self.options.frames {
             network.write_only(connection);
         }
         let account = Account::default();
@@ -227,6 +284,8 @@ impl TcpSink {
     }
 
     fn closed(&mut self, connection: ConnectionId, reason: &str, now_ns: u64) {
+        self.peers.end(connection);
+        self.greeting.remove(&connection);
         if let Some(dialer) = &mut self.dialer {
             let address = dialer.address();
             if dialer.closed(connection, now_ns) && self.phase == Phase::Writing {
@@ -297,6 +356,15 @@ impl TcpSink {
         if let Some(dialer) = &mut self.dialer {
             dialer.stop();
         }
+        self.greeting.drain().for_each(|(connection, _)| network.close(connection));
+        let mut end = Vec::new();
+        self.encoder.end(&mut end);
+        for (connection, subscriber) in &mut self.subscribers {
+            if !end.is_empty() && network.send(*connection, &end) {
+                subscriber.account.give(end.len());
+                subscriber.unsent_bytes += end.len();
+            }
+        }
         self.subscribers.keys().for_each(|connection| network.close(*connection));
     }
 }
@@ -310,6 +378,10 @@ impl Sink for TcpSink {
         if holders > 0 {
             self.encoded.clear();
             self.encoder.encode(&batch.rows, &mut self.encoded);
+            if let Some(reason) = self.encoder.take_failure() {
+                let message = format!("sink {}: cannot write {reason}", self.options.name);
+                self.failure = Some(Failure::io(message));
+            }
             let network = io.network();
             for (connection, subscriber) in &mut self.subscribers {
                 if network.send(*connection, &self.encoded) {
@@ -339,9 +411,12 @@ impl Sink for TcpSink {
         if let (Some(dialer), true) = (&self.dialer, self.subscribers.is_empty()) {
             return Some(format!("there is no connection to {}", dialer.address()));
         }
-        let slowest = self.subscribers.values().max_by_key(|subscriber| subscriber.unsent_bytes)?;
+        let unsent = |(_, subscriber): &(&ConnectionId, &Subscriber)| subscriber.unsent_bytes;
+        let (connection, slowest) = self.subscribers.iter().max_by_key(unsent)?;
         let Subscriber { peer, unsent_bytes, .. } = slowest;
-        Some(format!("subscriber {peer} has {unsent_bytes} bytes to take"))
+        let got = self.peers.acknowledged(*connection);
+        let got = got.map_or_else(String::new, |frame| format!("; it has got frame {frame}"));
+        Some(format!("subscriber {peer} has {unsent_bytes} bytes to take{got}"))
     }
 
     fn poll(&mut self, io: &mut dyn Io) -> bool {
@@ -355,6 +430,9 @@ impl Sink for TcpSink {
         }
         while self.take_event(io) {
             busy = true;
+        }
+        for connection in self.peers.overdue(now_ns) {
+            self.answer(connection, Err(ProtocolFault::Silent), io.network());
         }
         // After the events: those that are gone have said how much they took.
         self.look_at_all(io.network());
@@ -380,7 +458,7 @@ impl Sink for TcpSink {
             _ => None,
         };
         let dial = self.dialer.as_ref().and_then(Dialer::wakes_at_ns);
-        [finish, dial].into_iter().flatten().min()
+        [finish, dial, self.peers.wakes_at_ns()].into_iter().flatten().min()
     }
 
     fn take_failure(&mut self) -> Option<Failure> {

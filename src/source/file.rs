@@ -21,6 +21,7 @@ mod testing;
 mod tests;
 
 pub use decode::DecoderFactory;
+pub(super) use decode::origin;
 pub use follow::{FollowOptions, FollowSource};
 pub use plan::{CutOptions, FilePlan, PlanError, check_follow, expand};
 
@@ -36,7 +37,7 @@ use crate::source::{EventTimeOptions, Source, SourceMessage, SourceOutput, Sourc
 use crate::stdx::{CoreId, Failure};
 
 use chunk::{ChunkReader, Step};
-use decode::{Admission, ChunkAdmission, DecodeInto, Decoding, SplitDecoder, origin};
+use decode::{Admission, ChunkAdmission, DecodeInto, Decoding, SplitDecoder};
 use header::Header;
 
 /// Rows that a decoded slice counts for at least, against the turn's budget.

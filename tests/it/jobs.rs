@@ -3,7 +3,7 @@
 //! Read: `files` · `sinks` · `bids` (random input and a model of windows) · `windows` · `cascade`
 //! (window over window, union) · `sockets` · `lines` (cut, long and bad lines) · `dialing` (the job
 //! connects) · `subscribers` (slow ones) · `times` (silent connections, wrong clocks) · `follow` ·
-//! `generated` (jobs that make their input) · `http` (status and metrics) · `why` (what is
+//! `frames` (the native protocol) · `generated` (jobs that make their input) · `http` (status and metrics) · `why` (what is
 //! wrong with a running job) ·
 //! `signals` · `finished` (running again) · `faults` (exit codes) · `examples` (the jobs of `config/`
 //! and of the README).
@@ -16,6 +16,7 @@ mod faults;
 mod files;
 mod finished;
 mod follow;
+mod frames;
 mod generated;
 mod http;
 mod lines;

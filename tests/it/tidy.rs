@@ -65,6 +65,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
         ],
     ),
     ("loadgen", &["record", "format", "workload", "reactor"]),
+    ("client", &["record", "format"]),
     ("inspect", &["record", "journal", "state", "checkpoint", "dataflow", "sql"]),
     ("cli", &["config", "control", "loadgen", "inspect"]),
     ("main", &["cli", "config", "control", "reactor"]),
@@ -82,7 +83,8 @@ const CRATES: &[(&str, &[&str])] = &[
     ("libc", &["reactor", "stdx/fatal.rs"]),
     ("rkyv", &["record"]),
     ("xxhash_rust", &["record"]),
-    ("memmap2", &["journal/mapped_file.rs"]),
+    // Frames in a file are read where they lie.
+    ("memmap2", &["journal/mapped_file.rs", "source/frame_file/mapped.rs"]),
     ("zmij", &["format"]),
     ("base64", &["format", "sql", "loadgen"]),
     ("md5", &["sql"]),
@@ -105,7 +107,7 @@ const CRATES: &[(&str, &[&str])] = &[
 /// The islands.
 const UNSAFE_FILES: &[&str] = &[
     "record/frame.rs",
-    "record/buffer.rs",
+    "source/frame_file/mapped.rs",
     "journal/mapped_file.rs",
     "reactor/ring.rs",
     "reactor/ring/buffers.rs",

@@ -9,43 +9,60 @@ use crate::format::Encoder;
 use crate::limits::{FRAME_PAYLOAD_BYTES_AIM, FRAME_PAYLOAD_BYTES_MAX};
 use crate::record::FrameWriter;
 
-/// Writes batches of one schema as frames, numbered from 1 in every file.
+/// Writes batches of one schema as frames, numbered from 1.
 #[derive(Debug)]
 pub struct FrameEncoder {
     hello: FrameHello,
     writer: FrameWriter,
     /// Of the last frame written.
     sequence: u64,
+    /// Frames are numbered anew from every beginning on.
+    is_for_files: bool,
     /// Rows that no frame can hold, and why.
     failure: Option<String>,
 }
 
 impl FrameEncoder {
-    /// What a sink writes.
+    /// What a sink writes into files, of which each is numbered from 1.
+    pub fn for_files(name: &str, schema: &SchemaRef) -> FrameEncoder {
+        FrameEncoder { is_for_files: true, ..FrameEncoder::new(name, schema) }
+    }
+
+    /// What a sink sends to subscribers, who come when they like and are sent the same frames.
     pub fn new(name: &str, schema: &SchemaRef) -> FrameEncoder {
         let (role, name, schema) = (FrameRole::Sink, name.to_owned(), Arc::clone(schema));
         let hello = FrameHello { role, name, session: 0, heartbeat_ms: 0, schema };
-        FrameEncoder { hello, writer: FrameWriter::new(), sequence: 0, failure: None }
+        FrameEncoder {
+            hello,
+            writer: FrameWriter::new(),
+            sequence: 0,
+            is_for_files: false,
+            failure: None,
+        }
     }
+}
 
-    /// Rows of every frame are halved until they need no more than so many bytes.
-    fn encode_pieces(&mut self, rows: &RecordBatch, out: &mut Vec<u8>) {
-        let count = rows.num_rows();
-        let bytes = FrameWriter::bytes_max(rows);
-        if bytes > FRAME_PAYLOAD_BYTES_AIM && count > 1 {
-            let half = count / 2;
-            self.encode_pieces(&rows.slice(0, half), out);
-            return self.encode_pieces(&rows.slice(half, count - half), out);
-        }
-        if bytes > FRAME_PAYLOAD_BYTES_MAX {
-            let reason =
-                format!("a row of {bytes} bytes; a frame has {FRAME_PAYLOAD_BYTES_MAX} at most");
-            self.failure.get_or_insert(reason);
-            return;
-        }
-        self.sequence += 1;
-        write_data(&mut self.writer, rows, self.sequence, out);
+/// Hands on `rows` in pieces that fit into frames: halved until they need no more than is aimed at.
+///
+/// # Errors
+/// A row that fits into no frame, in words; the others are handed on.
+pub(super) fn each_piece(
+    rows: &RecordBatch,
+    act: &mut dyn FnMut(&RecordBatch),
+) -> Result<(), String> {
+    let count = rows.num_rows();
+    let bytes = FrameWriter::bytes_max(rows);
+    if bytes > FRAME_PAYLOAD_BYTES_AIM && count > 1 {
+        let half = count / 2;
+        let first = each_piece(&rows.slice(0, half), act);
+        return first.and(each_piece(&rows.slice(half, count - half), act));
     }
+    if bytes > FRAME_PAYLOAD_BYTES_MAX {
+        let most = FRAME_PAYLOAD_BYTES_MAX;
+        return Err(format!("a row of {bytes} bytes; a frame has {most} at most"));
+    }
+    act(rows);
+    Ok(())
 }
 
 /// Appends one frame.
@@ -63,13 +80,22 @@ pub(crate) fn write_data(
 
 impl Encoder for FrameEncoder {
     fn begin(&mut self, out: &mut Vec<u8>) {
-        self.sequence = 0;
+        if self.is_for_files {
+            self.sequence = 0;
+        }
         self.hello.write(out);
     }
 
     fn encode(&mut self, rows: &RecordBatch, out: &mut Vec<u8>) {
         if rows.num_rows() > 0 {
-            self.encode_pieces(rows, out);
+            let FrameEncoder { writer, sequence, failure, .. } = self;
+            let written = each_piece(rows, &mut |piece| {
+                *sequence += 1;
+                write_data(writer, piece, *sequence, out);
+            });
+            if let Err(reason) = written {
+                failure.get_or_insert(reason);
+            }
         }
     }
 

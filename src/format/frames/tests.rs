@@ -346,7 +346,7 @@ fn rows_with_a_null_where_the_table_has_none_are_rejected() {
 
 #[test]
 fn an_encoder_cuts_its_frames_and_numbers_them() {
-    let mut encoder = FrameEncoder::new("sink", &schema());
+    let mut encoder = FrameEncoder::for_files("sink", &schema());
     let mut out = Vec::new();
     encoder.begin(&mut out);
     encoder.encode(&rows(0, 60_000), &mut out);

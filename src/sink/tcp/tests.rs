@@ -49,8 +49,13 @@ struct Bench {
 
 impl Bench {
     fn new(endpoint: TcpEndpoint, slow_subscriber: SlowSubscriber) -> Bench {
-        let options =
-            TcpSinkOptions { name: "k".into(), endpoint, slow_subscriber, connections_max: 3 };
+        let options = TcpSinkOptions {
+            name: "k".into(),
+            endpoint,
+            slow_subscriber,
+            connections_max: 3,
+            frames: false,
+        };
         let sink = TcpSink::new(options, Box::new(Numbers));
         let mut bench = Bench { io: CoreIo::for_test(), sink, notices: vec![] };
         assert!(bench.sink.is_full(), "nothing is open yet");

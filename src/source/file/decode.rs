@@ -168,7 +168,7 @@ impl Admission for FollowAdmission {
 }
 
 /// Source and file name, as the user sees them beside a record.
-pub(super) fn origin(name: &str, path: &Path) -> Arc<str> {
+pub(in crate::source) fn origin(name: &str, path: &Path) -> Arc<str> {
     let file =
         path.file_name().map_or_else(|| path.to_string_lossy(), |file| file.to_string_lossy());
     format!("{name}:{file}").into()

@@ -1,0 +1,43 @@
+//! What can go wrong with a connection.
+
+use std::{fmt, io};
+
+use crate::format::FrameRefusal;
+
+/// Why a producer or subscriber cannot go on.
+#[derive(Debug)]
+pub enum ClientError {
+    /// Connecting, sending or receiving failed.
+    Io(io::Error),
+    /// The other side refused, or does not keep to the protocol.
+    Refused(FrameRefusal),
+    /// The other side closed the connection before `end`.
+    Closed,
+    /// Rows that no frame can carry: another schema, a type that frames do not have, a row too long.
+    Rows(String),
+}
+
+impl fmt::Display for ClientError {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ClientError::Io(error) => write!(formatter, "the connection failed: {error}"),
+            ClientError::Refused(refusal) => refusal.fmt(formatter),
+            ClientError::Closed => formatter.write_str("the connection was closed"),
+            ClientError::Rows(reason) => formatter.write_str(reason),
+        }
+    }
+}
+
+impl std::error::Error for ClientError {}
+
+impl From<io::Error> for ClientError {
+    fn from(error: io::Error) -> ClientError {
+        ClientError::Io(error)
+    }
+}
+
+impl From<FrameRefusal> for ClientError {
+    fn from(refusal: FrameRefusal) -> ClientError {
+        ClientError::Refused(refusal)
+    }
+}
