@@ -107,7 +107,7 @@ impl ProducerSink {
     /// Takes one event; false when there is none.
     fn take_event(&mut self, io: &mut dyn Io) -> bool {
         let Some(owner) = self.owner else { return false };
-        let now_ns = io.clock().monotonic_ns();
+        let now_ns = io.round_ns();
         let Some(event) = io.network().next_event(owner) else { return false };
         match event {
             NetEvent::Connected { connection } => {
@@ -220,7 +220,7 @@ impl Sink for ProducerSink {
         }
         self.protocol(io);
         let owner = *self.owner.get_or_insert_with(|| io.network().register());
-        let now_ns = io.clock().monotonic_ns();
+        let now_ns = io.round_ns();
         let mut busy = self.dialer.poll(io.network(), owner, now_ns);
         while self.take_event(io) {
             busy = true;

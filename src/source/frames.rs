@@ -208,7 +208,7 @@ impl FrameSource {
     /// Waits for the next bytes of a connection, without a buffer.
     fn listen_to(&mut self, connection: ConnectionId, io: &mut dyn Io) {
         let served = self.connections.get_mut(&connection).expect("looked up by the caller");
-        served.timing.resume(io.clock().monotonic_ns());
+        served.timing.resume(io.round_ns());
         served.flow.is_armed = true;
         self.look_ns = self.look_ns.min(served.timing.deadline_ns().unwrap_or(u64::MAX));
         io.network().await_readable(connection);
@@ -230,7 +230,7 @@ impl FrameSource {
             self.counters.buffer_waits += 1;
             return false;
         };
-        served.timing.resume(io.clock().monotonic_ns());
+        served.timing.resume(io.round_ns());
         served.flow.is_armed = true;
         served.asked_bytes = bytes_max;
         self.look_ns = self.look_ns.min(served.timing.deadline_ns().unwrap_or(u64::MAX));
@@ -427,7 +427,7 @@ impl FrameSource {
 
     /// Ends connections that have been silent or slow for too long.
     fn lose_patience(&mut self, io: &mut dyn Io, out: &mut dyn SourceOutput) {
-        let now_ns = io.clock().monotonic_ns();
+        let now_ns = io.round_ns();
         for connection in self.greetings.overdue(now_ns) {
             self.end_greeting(connection, &ProtocolFault::Silent, io.network());
         }
@@ -510,7 +510,7 @@ impl Source for FrameSource {
         if self.phase == Phase::Failed {
             return SourceProgress::Idle { wakes_at_ns: None };
         }
-        let now_ns = io.clock().monotonic_ns();
+        let now_ns = io.round_ns();
         let mut busy = self.take_events(io, out);
         busy |= self.join_dealt(io, out);
         busy |= self.push(io, out);

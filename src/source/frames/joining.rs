@@ -50,7 +50,7 @@ impl FrameSource {
         }
         self.census.connections += 1;
         self.census.has_connected = true;
-        let now_ns = io.clock().monotonic_ns();
+        let now_ns = io.round_ns();
         let network = io.network();
         let owner = self.owner(network);
         let connection = network.adopt_on_demand(owner, socket);
