@@ -55,6 +55,9 @@ struct RunArgs {
     /// Start over, even when the job has finished before
     #[arg(long)]
     fresh: bool,
+    /// Print lines, without the live screen that a terminal gets
+    #[arg(long)]
+    plain: bool,
     /// Instead of the job's `reactor.cores`: all, a count, or CPUs such as 2,3
     #[arg(long, value_name = "CORES", value_parser = cores)]
     cores: Option<CoreChoice>,
@@ -138,8 +141,8 @@ fn run_job(args: RunArgs) -> Result<(), JobError> {
     if let Some(cores) = args.cores {
         job.reactor.cores = cores;
     }
-    let options = RunOptions { report: args.report, drain: args.drain, fresh: args.fresh };
-    control::run(&job, &options)
+    let RunArgs { report, drain, fresh, plain, .. } = args;
+    control::run(&job, &RunOptions { report, drain, fresh, plain })
 }
 
 /// The findings, then the exit code.

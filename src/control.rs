@@ -3,7 +3,7 @@
 //! Read: `error` (how a job ends badly) · `prepare` (nothing outside the process is changed) ·
 //! `claims` (what no two tables may share) · `definition` (is it the same job) · `connect` (sources and sinks, per core) · `run` (start order, supervision, end) · `signals` ·
 //! `progress` · `totals` · `ledger` · `report` · `live` (a running job) with `status` and `prometheus` (what is told of it) · `http` ·
-//! `names` · `explain` · `why` · `doctor`.
+//! `screen` (the same on a terminal) · `names` · `explain` · `why` · `doctor`.
 
 mod claims;
 mod connect;
@@ -20,6 +20,7 @@ mod progress;
 mod prometheus;
 mod report;
 mod run;
+mod screen;
 mod signals;
 mod status;
 mod totals;

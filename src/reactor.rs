@@ -31,6 +31,8 @@ mod threads;
 mod topology;
 mod usage;
 
+use std::os::fd::AsFd;
+
 pub use child::{ask_to_end, child_usage, start_child};
 pub use clock::{Clock, ManualClock, SystemClock};
 #[cfg(test)]
@@ -50,6 +52,11 @@ pub use probe::{Obstacle, probe};
 pub use threads::{ThreadBell, leave_core_cpus, sleep, spawn_pinned, spawn_thread};
 pub use topology::{CoresError, CoresRequest, allowed_cpus, helper_cpus, resolve_cores};
 pub use usage::{ProcessUsage, process_usage, return_freed_memory, thread_cpu};
+
+/// True when this process may change the terminal `terminal`: one in the background would be stopped.
+pub fn is_in_foreground(terminal: &impl AsFd) -> bool {
+    sys::is_in_foreground(terminal.as_fd())
+}
 
 /// What a core's task may use of the outside world during a turn.
 pub trait Io {

@@ -56,6 +56,12 @@ pub trait Source {
         None
     }
 
+    /// The furthest any split has come, for those who ask how old the newest record is; `None` where
+    /// all are one sequence, which has come as far as its watermark.
+    fn newest(&self) -> Option<Timestamp> {
+        None
+    }
+
     /// Splits (connections, files) that are open.
     fn open_splits(&self) -> usize {
         0

@@ -27,7 +27,7 @@ use crate::metrics::{LatencyCounts, OperatorActivity, OperatorCounters, Rejectio
 use crate::reactor::{Clock, SystemClock, process_usage};
 use crate::worker::CoreReport;
 use latencies::{SinkLatencies, latency_state};
-use reading::{OnCore, lowest, on_core};
+use reading::{OnCore, behind_the_clock, lowest, newest, on_core};
 
 /// Reports are kept for rates at least this far apart, ns.
 const RATES_NS_MIN: u64 = 1_000_000_000;
@@ -211,7 +211,10 @@ impl Live {
                 };
                 (kind.name().to_owned(), self.reports().map(of).sum())
             });
+            let newest = newest(statuses(), self.names.delays_ms[index]);
             SourceState {
+                newest_time: newest.map(|time| time.to_string()),
+                lag_seconds: newest.map(behind_the_clock),
                 name: name.clone(),
                 connector: self.names.connectors[index].clone(),
                 silent_seconds: seconds(now_ns.saturating_sub(self.last_record_ns[index])),

@@ -11,6 +11,8 @@ pub(super) struct Names {
     pub(super) sources: Vec<String>,
     /// By source: where it reads.
     pub(super) connectors: Vec<String>,
+    /// By source: how far its watermark is behind its newest record, ms.
+    pub(super) delays_ms: Vec<i64>,
     pub(super) sinks: Vec<String>,
     /// By stage: where its rows come from.
     pub(super) stages: Vec<String>,
@@ -33,6 +35,12 @@ impl Names {
                 .sources
                 .iter()
                 .map(|source| source_connector(&source.config.connector))
+                .collect(),
+            delays_ms: prepared
+                .sources
+                .iter()
+                .map(|source| source.planned.watermark.as_ref().and_then(|spec| spec.delay_ms))
+                .map(Option::unwrap_or_default)
                 .collect(),
             sinks: prepared.sinks.iter().map(|sink| sink.planned.name.clone()).collect(),
             exchanges: prepared.stages().edges.len(),

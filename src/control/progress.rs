@@ -12,10 +12,21 @@ pub(super) struct Progress {
 }
 
 impl Progress {
+    /// What has been shown in another way counts as said.
+    pub(super) fn pass(&mut self, totals: &Totals) {
+        *self = Progress::of(totals);
+    }
+
+    fn of(totals: &Totals) -> Progress {
+        Progress {
+            records_in: totals.sources.iter().map(|source| source.records_in).sum(),
+            rows_out: totals.sinks.iter().map(|sink| sink.rows_out).sum(),
+        }
+    }
+
     /// One line on standard error; nothing while nothing moves.
     pub(super) fn print(&mut self, totals: &Totals, elapsed_seconds: f64, interval_seconds: f64) {
-        let records_in: u64 = totals.sources.iter().map(|source| source.records_in).sum();
-        let rows_out: u64 = totals.sinks.iter().map(|sink| sink.rows_out).sum();
+        let Progress { records_in, rows_out } = Progress::of(totals);
         if records_in == self.records_in && rows_out == self.rows_out {
             return;
         }

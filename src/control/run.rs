@@ -15,13 +15,14 @@ use super::definition::definition_hash;
 use super::http::{Listen, Question, Server};
 use super::live::{Live, RunIdentity};
 use super::names::Names;
-use super::prepare::{Prepared, prepare};
+use super::prepare::{Prepared, PreparedSink, prepare};
 use super::progress::{Progress, say};
 use super::report::{Report, RunFacts};
+use super::screen::{self, Screen};
 use super::signals::StopSignals;
 use super::totals::Totals;
 use super::{ErrorClass, JobError, ledger};
-use crate::config::{CoreChoice, DurabilityMode, HttpListen, Job, Spin};
+use crate::config::{CoreChoice, DurabilityMode, HttpListen, Job, SinkConnector, Spin};
 use crate::journal::{Directory, Finished};
 use crate::limits::{HTTP_PORT, PROGRESS_INTERVAL};
 use crate::reactor::{self, Clock, Cores, CoresRequest, ReactorOptions, SystemClock, TaskFactory};
@@ -37,6 +38,8 @@ pub struct RunOptions {
     pub drain: bool,
     /// Start over, even when the job has finished before.
     pub fresh: bool,
+    /// Lines instead of the live screen, on a terminal too.
+    pub plain: bool,
 }
 
 /// How long stopping may take before the user reads what it waits for, and how often again.
@@ -76,7 +79,7 @@ pub(super) fn run(job: &Job, options: &RunOptions) -> Result<(), JobError> {
         began_ns,
         cpus,
     };
-    let mut running = Running::start(job, &prepared, connectors, identity, options.drain)?;
+    let mut running = Running::start(job, &prepared, connectors, identity, options)?;
     let ended = running.supervise(&prepared, began_ns);
     let ended = ended.and_then(|()| running.end());
     let totals = running.totals();
@@ -156,6 +159,9 @@ struct Running {
     stop: StopSignals,
     news: mpsc::Receiver<News>,
     live: Live,
+    screen: Option<Screen>,
+    /// The user has read that the job is stopping.
+    told_stopping: bool,
 }
 
 /// What the housekeeping thread waits for.
@@ -171,7 +177,7 @@ impl Running {
         prepared: &Prepared,
         connectors: Connectors,
         identity: RunIdentity,
-        drain: bool,
+        options: &RunOptions,
     ) -> Result<Running, JobError> {
         let cpus = identity.cpus.clone();
         let live = Live::new(identity, Names::of(prepared));
@@ -200,23 +206,31 @@ impl Running {
             })
         });
         let factories = factories.collect();
-        let command = if drain { JobCommand::Drain } else { JobCommand::Stop };
-        let stop = StopSignals::watch(&cpus, move || {
-            say("stopping: reading has ended, what is in flight is being finished");
+        let command = if options.drain { JobCommand::Drain } else { JobCommand::Stop };
+        let stop = move || {
             signal.set(command);
             wakers.iter().for_each(|waker| waker.wake());
-        });
+        };
+        let stop = StopSignals::watch(&cpus, stop, screen::restore);
         let stop = stop.map_err(|error| {
             JobError::new(ErrorClass::Environment, format!("cannot watch for signals: {error}"))
         })?;
         let cores = cores.start(factories)?;
         // Where it fails this thread shares a core's CPU, which is slower and not wrong.
         let _ = reactor::leave_core_cpus(&cpus);
-        Ok(Running { cores: Some(cores), stop, news, live })
+        let screen = if options.plain { None } else { open_screen(prepared, &cpus) };
+        Ok(Running { cores: Some(cores), stop, news, live, screen, told_stopping: false })
     }
 
     /// Until every core has sent its last report.
     fn supervise(&mut self, prepared: &Prepared, began_ns: u64) -> Result<(), JobError> {
+        let ended = self.watch(prepared, began_ns);
+        self.tell_stopping();
+        self.leave_screen();
+        ended
+    }
+
+    fn watch(&mut self, prepared: &Prepared, began_ns: u64) -> Result<(), JobError> {
         let mut progress = Progress::default();
         let interval_ns = nanos(PROGRESS_INTERVAL);
         let (mut printed_ns, mut stopping_ns) = (began_ns, None);
@@ -233,19 +247,24 @@ impl Running {
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => return Err(self.core_lost()),
             }
+            self.tell_stopping();
             let now_ns = SystemClock.monotonic_ns();
             if now_ns < due_ns {
                 continue;
             }
             let totals = self.totals();
-            progress.print(&totals, seconds(now_ns - began_ns), seconds(now_ns - printed_ns));
+            if self.show() {
+                progress.pass(&totals);
+            } else {
+                progress.print(&totals, seconds(now_ns - began_ns), seconds(now_ns - printed_ns));
+            }
             printed_ns = now_ns;
             reactor::return_freed_memory();
             if self.stop.is_requested() {
                 let since_ns = stopping_ns.get_or_insert(now_ns);
                 if now_ns - *since_ns >= nanos(STOPPING_PATIENCE) {
                     *since_ns = now_ns;
-                    say_what_stopping_waits_for(prepared, &totals);
+                    self.tell(&what_stopping_waits_for(prepared, &totals));
                 }
             }
         }
@@ -256,7 +275,7 @@ impl Running {
     /// because what they have in flight towards it can go nowhere.
     fn take(&mut self, mut report: CoreReport) -> Result<(), JobError> {
         for notice in report.notices.drain(..) {
-            say(&format!("note: {notice}"));
+            self.tell(&format!("note: {notice}"));
             self.live.note(notice);
         }
         if let Some(failure) = report.failure {
@@ -273,6 +292,39 @@ impl Running {
 
     fn totals(&self) -> Totals {
         self.live.totals()
+    }
+
+    /// That a signal was obeyed, once.
+    fn tell_stopping(&mut self) {
+        if self.stop.is_requested() && !self.told_stopping {
+            self.told_stopping = true;
+            self.tell("stopping: reading has ended, what is in flight is being finished");
+        }
+    }
+
+    /// A line for the user, wherever he looks.
+    fn tell(&mut self, line: &str) {
+        let shown = self.screen.as_ref().is_some_and(|screen| screen.message(line));
+        if !shown {
+            self.leave_screen();
+            say(line);
+        }
+    }
+
+    /// A new picture on the screen; false when there is none.
+    fn show(&mut self) -> bool {
+        let Some(screen) = &self.screen else { return false };
+        let shown = screen.show(self.live.status(self.stop.is_requested()));
+        if !shown {
+            self.leave_screen();
+        }
+        shown
+    }
+
+    /// What was said on the screen is said again: it goes with its picture.
+    fn leave_screen(&mut self) {
+        let messages = self.screen.take().map(Screen::close).unwrap_or_default();
+        messages.iter().for_each(|line| say(line));
     }
 
     /// Every core dropped its line without a last report.
@@ -293,6 +345,21 @@ impl Running {
         }
         let ended_by = self.live.reports().map(|report| report.ended_by).max();
         Ok(ended_by.unwrap_or(JobCommand::Run).into())
+    }
+}
+
+/// The live screen, where it can be shown. A job runs without it all the same.
+fn open_screen(prepared: &Prepared, cpus: &[usize]) -> Option<Screen> {
+    let prints = |sink: &PreparedSink| matches!(sink.config.connector, SinkConnector::Print);
+    if !screen::is_possible(prepared.sinks.iter().any(prints)) {
+        return None;
+    }
+    match Screen::open(cpus) {
+        Ok(screen) => Some(screen),
+        Err(error) => {
+            say(&format!("note: no live screen on this terminal: {error}"));
+            None
+        }
     }
 }
 
@@ -327,7 +394,7 @@ pub(super) fn absolute(path: &Path) -> PathBuf {
     std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned())
 }
 
-fn say_what_stopping_waits_for(prepared: &Prepared, totals: &Totals) {
+fn what_stopping_waits_for(prepared: &Prepared, totals: &Totals) -> String {
     let held = prepared.sinks.iter().zip(&totals.sinks).filter_map(|(sink, counters)| {
         let rows = counters.rows_in - counters.rows_out - counters.rows_discarded;
         let name = &sink.planned.name;
@@ -335,7 +402,7 @@ fn say_what_stopping_waits_for(prepared: &Prepared, totals: &Totals) {
     });
     let held: Vec<String> = held.collect();
     let what = if held.is_empty() { "work is still in flight".into() } else { held.join(", ") };
-    say(&format!("still stopping: {what}; a second signal ends the process at once"));
+    format!("still stopping: {what}; a second signal ends the process at once")
 }
 
 /// The CPU of each core, and what is to be said when they are too few.

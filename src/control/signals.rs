@@ -1,9 +1,10 @@
 //! Signals: SIGTERM and SIGINT ask the job to stop; a second one ends the process at once.
 
 use signal_hook::consts::{SIGINT, SIGTERM};
-use signal_hook::flag;
-use signal_hook::iterator::{Handle, Signals};
-use std::io;
+use signal_hook::low_level::{self, pipe};
+use signal_hook::{SigId, flag};
+use std::io::{self, Read};
+use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -16,36 +17,46 @@ const EXIT_SECOND_SIGNAL: i32 = 143;
 #[derive(Debug)]
 pub(super) struct StopSignals {
     requested: Arc<AtomicBool>,
-    watch: Handle,
+    watched: Vec<SigId>,
 }
 
 impl StopSignals {
-    /// From now on the first signal calls `stop`, on a thread of its own beside the cores.
+    /// From now on the first signal calls `stop`, and the second one `before_end`, just before the
+    /// process ends; on a thread of its own beside the cores. Should that thread be stuck, the third
+    /// ends the process all the same.
     ///
     /// # Errors
     /// When the handlers cannot be installed or there can be no thread.
     pub(super) fn watch(
         core_cpus: &[usize],
         stop: impl FnOnce() + Send + 'static,
+        before_end: impl FnOnce() + Send + 'static,
     ) -> io::Result<StopSignals> {
-        let requested = Arc::new(AtomicBool::new(false));
+        let (requested, ending) = (Arc::new(AtomicBool::new(false)), Arc::new(false.into()));
+        // A byte per signal: two in a row are two.
+        let (mut coming, handler) = UnixStream::pair()?;
+        let mut watched = Vec::new();
         for signal in [SIGTERM, SIGINT] {
-            // Handlers run in the order of registration: the flag is looked at before it is set.
-            flag::register_conditional_shutdown(
-                signal,
-                EXIT_SECOND_SIGNAL,
-                Arc::clone(&requested),
-            )?;
-            flag::register(signal, Arc::clone(&requested))?;
+            let (code, last) = (EXIT_SECOND_SIGNAL, Arc::clone(&ending));
+            watched.push(flag::register_conditional_shutdown(signal, code, last)?);
+            watched.push(flag::register(signal, Arc::clone(&requested))?);
+            watched.push(pipe::register(signal, handler.try_clone()?)?);
         }
-        let mut signals = Signals::new([SIGTERM, SIGINT])?;
-        let watch = signals.handle();
         spawn_thread("signals", core_cpus, move || {
-            if signals.forever().next().is_some() {
+            let mut one = [0];
+            let mut next = || coming.read_exact(&mut one).is_ok();
+            if next() {
                 stop();
+            } else {
+                return;
+            }
+            if next() {
+                ending.store(true, Ordering::Relaxed);
+                before_end();
+                low_level::exit(EXIT_SECOND_SIGNAL);
             }
         })?;
-        Ok(StopSignals { requested, watch })
+        Ok(StopSignals { requested, watched })
     }
 
     /// True once there was a signal.
@@ -55,7 +66,10 @@ impl StopSignals {
 }
 
 impl Drop for StopSignals {
+    /// The handlers go, with their ends of the pipe: the thread reads its end.
     fn drop(&mut self) {
-        self.watch.close();
+        for watched in self.watched.drain(..) {
+            low_level::unregister(watched);
+        }
     }
 }

@@ -54,6 +54,10 @@ pub(super) struct SourceState {
     pub(super) bytes_per_second: f64,
     /// Since the last record, or since the start.
     pub(super) silent_seconds: f64,
+    /// The time of the newest record, and how far behind the clock it is. Of a watermark that is more
+    /// than a delay behind its column, the watermark's.
+    pub(super) newest_time: Option<String>,
+    pub(super) lag_seconds: Option<f64>,
     /// Of the operators that this source alone feeds.
     pub(super) late_rows: u64,
     /// Records and rows, by reason.

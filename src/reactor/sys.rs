@@ -238,6 +238,15 @@ pub(super) fn confine_child(command: &mut Command, cpus: &[usize]) {
     unsafe { command.pre_exec(prepare) };
 }
 
+/// True when this process may change the terminal that `terminal` is: one in the background would be
+/// stopped.
+pub(super) fn is_in_foreground(terminal: BorrowedFd<'_>) -> bool {
+    // SAFETY: no memory is passed.
+    let foreground = unsafe { libc::tcgetpgrp(terminal.as_raw_fd()) };
+    // SAFETY: no memory is passed.
+    foreground == unsafe { libc::getpgrp() }
+}
+
 /// Sends SIGTERM to a process.
 pub(super) fn terminate(process: u32) -> io::Result<()> {
     let process = libc::pid_t::try_from(process).map_err(io::Error::other)?;

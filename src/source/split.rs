@@ -49,6 +49,8 @@ pub struct SplitTracker {
     splits: Vec<Option<Split>>,
     /// What `watermark` answered last: the caller has sent it.
     sent: Cell<Timestamp>,
+    /// The highest watermark any split has had; `MIN` before the first row.
+    newest: Timestamp,
 }
 
 #[derive(Debug)]
@@ -72,7 +74,8 @@ enum SplitState {
 impl SplitTracker {
     /// Without event time, rows pass untagged and there is no watermark.
     pub fn new(event_time: Option<EventTimeOptions>) -> SplitTracker {
-        SplitTracker { event_time, splits: Vec::new(), sent: Cell::new(Timestamp::MIN) }
+        let (sent, newest) = (Cell::new(Timestamp::MIN), Timestamp::MIN);
+        SplitTracker { event_time, splits: Vec::new(), sent, newest }
     }
 
     /// A split named `origin`, which takes part from its first valid row on.
@@ -112,6 +115,7 @@ impl SplitTracker {
         let admitted = watermark.admit(&event_time.rules, decoded, &split.origin, arrival);
         if !admitted.batch.is_empty() {
             split.moved_to(watermark, arrival.monotonic_ns);
+            self.newest = self.newest.max(watermark.get());
         }
         admitted
     }
@@ -157,6 +161,11 @@ impl SplitTracker {
     /// Where the split stands.
     pub fn watermark_of(&self, split: SplitId) -> Timestamp {
         self.splits[split.0].as_ref().expect("the split is open").watermark.get()
+    }
+
+    /// The highest watermark that rows of any split have brought about, open or closed.
+    pub fn newest(&self) -> Option<Timestamp> {
+        Some(self.newest).filter(|newest| *newest > Timestamp::MIN)
     }
 
     /// The active split with the lowest watermark: of several, the one that has been there longest.

@@ -423,6 +423,10 @@ impl Source for TcpSource {
         self.tracker.watermark()
     }
 
+    fn newest(&self) -> Option<Timestamp> {
+        self.tracker.newest()
+    }
+
     fn holding_back(&self) -> Option<HoldingBack> {
         self.tracker.holding_back()
     }

@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use super::SourceStatus;
 use crate::metrics::{Account, SourceCounters};
 use crate::reactor::{Io, MeshReceiver, MeshSender};
-use crate::record::{Batch, Watermark};
+use crate::record::{Batch, Timestamp, Watermark};
 use crate::source::{Rejection, Source, SourceMessage, SourceOutput, SourceProgress};
 use crate::stdx::{CoreId, Failure};
 
@@ -207,7 +207,14 @@ impl SourceSlot {
 
     /// How the source stands, besides its counters.
     pub(super) fn status(&self, busy_ns: u64) -> SourceStatus {
+        let sent = match self.watermark_sent {
+            Some(Watermark::At(time)) if Timestamp::MIN < time && time < Timestamp::MAX => {
+                Some(time)
+            }
+            _ => None,
+        };
         SourceStatus {
+            newest: self.source.newest().or(sent),
             busy_ns,
             open_splits: self.source.open_splits() as u64,
             watermark: self.watermark_sent,

@@ -5,7 +5,7 @@
 
 use crate::dataflow::{EdgeIndex, OperatorSpec, SinkIndex, SourceIndex};
 use crate::metrics::{OperatorActivity, OperatorCounters};
-use crate::record::Watermark;
+use crate::record::{Timestamp, Watermark};
 use crate::source::HoldingBack;
 use crate::stdx::CoreId;
 
@@ -35,6 +35,8 @@ pub struct SourceStatus {
     pub watermark: Option<Watermark>,
     /// When that was: monotonic ns.
     pub watermark_since_ns: u64,
+    /// The furthest any split has come.
+    pub newest: Option<Timestamp>,
     /// The split that keeps the watermark from going further.
     pub holding_back: Option<HoldingBack>,
     /// Nothing will come any more.

@@ -20,6 +20,7 @@ mod frames;
 mod generated;
 mod http;
 mod lines;
+mod screen;
 mod signals;
 mod sinks;
 mod sockets;

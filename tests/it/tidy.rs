@@ -100,6 +100,8 @@ const CRATES: &[(&str, &[&str])] = &[
     ("libmimalloc_sys", &["reactor"]),
     ("signal_hook", &["control", "loadgen"]),
     ("httparse", &["control"]),
+    ("ratatui", &["control/screen"]),
+    ("crossterm", &["control/screen"]),
     ("hdrhistogram", &["metrics", "loadgen"]),
     ("serde_json", &["control", "journal", "loadgen"]),
 ];

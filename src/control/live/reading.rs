@@ -48,13 +48,27 @@ pub(super) fn lowest<'a>(
         Some(holding) => (holding.origin.to_string(), holding.since_ns),
         None => (name.to_owned(), status.watermark_since_ns),
     };
-    let lag_ms = SystemClock.wall_ms().saturating_sub(time.millis());
     Some(WatermarkState {
         time: time.to_string(),
         time_ms: time.millis(),
-        lag_seconds: lag_ms as f64 / 1e3,
+        lag_seconds: behind_the_clock(time),
         core: core.number(),
         split,
         since_seconds: seconds(now_ns.saturating_sub(since_ns)),
     })
+}
+
+/// The time of a source's newest record, of which watermarks are `delay_ms` behind.
+pub(super) fn newest<'a>(
+    statuses: impl Iterator<Item = (CoreId, &'a SourceStatus)>,
+    delay_ms: i64,
+) -> Option<Timestamp> {
+    let newest = statuses.filter_map(|(_, status)| status.newest).max()?;
+    Some(Timestamp::from_millis(newest.millis().saturating_add(delay_ms)))
+}
+
+/// Negative for times ahead of it.
+#[expect(clippy::cast_precision_loss, reason = "shown with a few digits")]
+pub(super) fn behind_the_clock(time: Timestamp) -> f64 {
+    SystemClock.wall_ms().saturating_sub(time.millis()) as f64 / 1e3
 }

@@ -14,6 +14,7 @@ fn live(cores: usize) -> Live {
     let names = Names {
         sources: vec!["bid".into()],
         connectors: vec!["tcp".into()],
+        delays_ms: vec![0],
         sinks: vec!["out".into()],
         stages: vec!["source bid".into()],
         exchanges: 0,
@@ -110,6 +111,7 @@ fn standing(watermark: Watermark, origin: Option<&str>) -> SourceStatus {
         open_splits: 1,
         watermark: Some(watermark),
         watermark_since_ns: 2 * SECOND_NS,
+        newest: None,
         holding_back,
         has_ended: false,
     }

@@ -200,6 +200,10 @@ impl Source for FollowSource {
         self.has_event_time.then_some(Watermark::At(self.pushed_watermark))
     }
 
+    fn newest(&self) -> Option<Timestamp> {
+        self.admission.tracker.newest()
+    }
+
     fn holding_back(&self) -> Option<HoldingBack> {
         self.admission.tracker.holding_back()
     }
