@@ -16,7 +16,7 @@ use pelton::operator::{
     AggregateCall, AggregateFunction, Diverted, Operator, Output, Progress, TimeDomain,
     WindowAggregateSpec, WindowKind, WindowPlan, WindowReceiver, WindowSender, WindowSpec,
 };
-use pelton::record::{Batch, Element, KeyHasher, Timestamp, Watermark};
+use pelton::record::{Batch, Cause, Element, KeyHasher, Timestamp, Watermark};
 use pelton::state::Tracking;
 
 const HASHER: KeyHasher = KeyHasher::new(0x9e37_79b9_7f4a_7c15);
@@ -44,7 +44,7 @@ impl Output for Elements {
     }
 
     fn watermark(&mut self, watermark: Watermark) {
-        self.0.push(Element::Watermark(watermark));
+        self.0.push(Element::Watermark(watermark, Cause::default()));
     }
 
     fn is_full(&self) -> bool {
@@ -78,9 +78,10 @@ fn input(keys: i64) -> Vec<Element> {
         let mut batch = Batch::new(rows, 0);
         batch.tags.watermarks = Some(times.iter().map(|time| time - 1).collect());
         elements.push(Element::Batch(batch));
-        elements.push(Element::Watermark(Watermark::At(Timestamp::from_millis(last - 1))));
+        let watermark = Watermark::At(Timestamp::from_millis(last - 1));
+        elements.push(Element::Watermark(watermark, Cause::default()));
     }
-    elements.push(Element::Watermark(Watermark::At(Timestamp::MAX)));
+    elements.push(Element::Watermark(Watermark::At(Timestamp::MAX), Cause::default()));
     elements
 }
 
@@ -106,7 +107,7 @@ fn run(operator: &mut dyn Operator, elements: Vec<Element>) -> Elements {
     for element in elements {
         let mut progress = match element {
             Element::Batch(batch) => operator.process(batch, &mut out),
-            Element::Watermark(watermark) => operator.on_watermark(watermark, &mut out),
+            Element::Watermark(watermark, _) => operator.on_watermark(watermark, &mut out),
             other => unreachable!("the input has no {other:?}"),
         };
         while progress == Progress::More {

@@ -133,6 +133,9 @@ pub const TCP_FEED_BYTES_MAX: usize = 128 * 1024;
 /// Bytes a sink may have encoded and not yet handed to the operating system, per core.
 pub const SINK_UNWRITTEN_BYTES_MAX: usize = 4 * 1024 * 1024;
 
+/// Batches that a sink has and has not let go, of which latencies are kept apart.
+pub const UNRELEASED_BATCHES_MAX: usize = 4096;
+
 /// Encoded bytes that a file sink writes at once, when there are so many.
 pub const SINK_BUFFER_BYTES: usize = 256 * 1024;
 

@@ -39,7 +39,7 @@ pub use spec::{
 };
 
 use crate::metrics::{Account, OperatorCounters, StateSize};
-use crate::record::{Batch, Epoch, Timestamp, Watermark};
+use crate::record::{Batch, Cause, Epoch, Timestamp, Watermark};
 
 /// Whether an operator has finished what it was given.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -65,6 +65,11 @@ pub trait Output {
 
     /// Takes rows that leave the main path. They have been counted by the operator.
     fn divert(&mut self, diverted: Diverted);
+
+    /// What moved the watermark or the clock that the operator is working on.
+    fn cause(&self) -> Cause {
+        Cause::default()
+    }
 
     /// Time from here on is that of `account`; returns whose it was. Called by chains alone.
     fn enter(&mut self, _account: Account) -> Account {

@@ -1,7 +1,7 @@
 //! What is moved: rows in columns, the marks that travel between them, and where a key belongs.
 //!
 //! Read: `time` (event time) · `wall_clock` (what a zone's clocks show) · `batch` (rows of one split,
-//! with what travels beside each row) · `gather` (their rows at given indices) ·
+//! with what travels beside each row) · `spent` (where a batch's time has gone) · `gather` (their rows at given indices) ·
 //! `element` (batch, watermark, barrier, end) · `key` (canonical bytes and hash of key columns) ·
 //! `key_group` (hash to key group to core) · `buffer` (memory that frames are received into) · `frame`
 //! (a batch as bytes, read where it lies) · `expression` (a function of a batch's rows, which the
@@ -15,6 +15,7 @@ mod frame;
 mod gather;
 mod key;
 mod key_group;
+mod spent;
 mod time;
 mod wall_clock;
 
@@ -28,5 +29,6 @@ pub use frame::{
 };
 pub use key::{CorruptKey, EncodedKeys, KeyEncoder, KeyHasher, UnsupportedKeyType};
 pub use key_group::KeyGroup;
+pub use spent::{Cause, Spent};
 pub use time::Timestamp;
 pub use wall_clock::WallClock;

@@ -4,7 +4,7 @@
 //! Out: rows in sinks, elements in outboxes, and reports for the housekeeping thread.
 //!
 //! Read: this file · `budget` (rows of a turn) · `tree` (a stage's operators) · `port` (what trees write to) · `sources` ·
-//! `sinks` · `build` (a core's worker from the job) · `diversion` (late and rejected rows) · `status` and `report` (what a core tells the housekeeping thread).
+//! `sinks` with `latency` · `build` (a core's worker from the job) · `diversion` (late and rejected rows) · `status` and `report` (what a core tells the housekeeping thread).
 //!
 //! Invariants
 //! - Stages are served from the sinks backwards, so a stage waits for later stages only.
@@ -14,6 +14,7 @@
 mod budget;
 mod build;
 mod diversion;
+mod latency;
 mod port;
 mod report;
 mod sinks;
@@ -39,7 +40,7 @@ use crate::limits::BLOCKED_LOOK_AGAIN_NS;
 use crate::metrics::{Account, Meter};
 use crate::operator::Diverted;
 use crate::reactor::{Io, Task, Turn};
-use crate::record::{Element, Timestamp, Watermark};
+use crate::record::{Cause, Element, Timestamp, Watermark};
 use crate::source::SourceProgress;
 use crate::stdx::Failure;
 use budget::TurnBudget;
@@ -141,7 +142,9 @@ impl Worker {
         let Worker { stages, sources, outboxes, sinks, diverted, diversions, meter, .. } = self;
         let stage = &mut stages[index];
         let budget_rows = turn_rows;
-        let mut port = Port { outboxes, sinks, io, meter, budget_rows, diverted, now_ns };
+        let entered_ns = now_ns;
+        let mut port =
+            Port { outboxes, sinks, io, meter, budget_rows, diverted, now_ns, entered_ns };
         // What an earlier turn left comes before this turn's time.
         stage.tree.advance(&mut port);
         stage.tree.on_clock(now, &mut port);
@@ -157,6 +160,8 @@ impl Worker {
         } else {
             stage.feed(sources, &mut port, self.command_seen)
         };
+        // What was held back to be combined was worked on since the stage's turn began.
+        port.entered_ns = entered_ns;
         stage.tree.flush(&mut port);
         let handled = turn_rows - port.budget_rows;
         stage.note_blocked(handled, diverting, &port);
@@ -184,8 +189,17 @@ impl Worker {
                 .failure(&rejections, &diverted)
                 .or(self.rejection_failure.take());
             let Worker { outboxes, sinks, diversions, meter, diverted: none, .. } = self;
-            let budget_rows = usize::MAX;
-            let mut port = Port { outboxes, sinks, io, meter, budget_rows, diverted: none, now_ns };
+            let (budget_rows, entered_ns) = (usize::MAX, now_ns);
+            let mut port = Port {
+                outboxes,
+                sinks,
+                io,
+                meter,
+                budget_rows,
+                diverted: none,
+                now_ns,
+                entered_ns,
+            };
             diversions[source.0].write(&rejections, &diverted, &mut port);
         }
         true
@@ -208,6 +222,7 @@ impl Worker {
                     budget_rows,
                     diverted,
                     now_ns,
+                    entered_ns: now_ns,
                 });
             }
         }
@@ -365,8 +380,9 @@ impl Stage {
         if slot.has_staged() || self.tree.is_full(port) {
             return passed;
         }
-        if let Some(watermark) = slot.new_watermark(port.now_ns) {
-            self.tree.accept(Element::Watermark(watermark), port);
+        if let Some((watermark, cause)) = slot.new_watermark(port.now_ns) {
+            port.begin();
+            self.tree.accept(Element::Watermark(watermark, cause), port);
             passed = true;
         }
         self.wakes_at_ns = None;
@@ -388,7 +404,7 @@ impl Stage {
     fn end_of_input(&mut self, command: JobCommand, port: &mut Port<'_>) {
         if command != JobCommand::Stop {
             let last = Watermark::At(Timestamp::MAX);
-            self.tree.accept(Element::Watermark(last), port);
+            self.tree.accept(Element::Watermark(last, Cause::clock(port.now_ns)), port);
         }
         self.tree.accept(Element::End, port);
         (self.input_ended, self.ended_by) = (true, command);
@@ -411,9 +427,10 @@ impl Stage {
 fn pass(tree: &mut Tree, element: Element, port: &mut Port<'_>) {
     let rows = match &element {
         Element::Batch(batch) => batch.len(),
-        Element::Watermark(_) | Element::Barrier(_) | Element::End => 0,
+        Element::Watermark(..) | Element::Barrier(_) | Element::End => 0,
     };
     let before = port.budget_rows;
+    port.begin();
     tree.accept(element, port);
     port.use_budget(rows.saturating_sub(before - port.budget_rows));
 }

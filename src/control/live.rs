@@ -23,10 +23,12 @@ use super::status::{
 use super::totals::Totals;
 use crate::dataflow::OperatorSpec;
 use crate::limits::CORE_SILENT_NS_MAX;
-use crate::metrics::{LatencyCounts, OperatorActivity, OperatorCounters, RejectionKind};
+use crate::metrics::{
+    LatencyPart, LatencyParts, OperatorActivity, OperatorCounters, RejectionKind,
+};
 use crate::reactor::{Clock, SystemClock, process_usage};
 use crate::worker::CoreReport;
-use latencies::{SinkLatencies, latency_state};
+use latencies::{SinkLatencies, latency_state, parts_state};
 use reading::{OnCore, behind_the_clock, lowest, newest, on_core};
 
 /// Reports are kept for rates at least this far apart, ns.
@@ -141,8 +143,13 @@ impl Live {
     }
 
     fn metrics(&self) -> String {
-        let latencies: Vec<&LatencyCounts> = self.latencies.iter().map(|it| &it.overall).collect();
+        let latencies: Vec<&LatencyParts> = self.latencies().collect();
         prometheus::text(&self.identity, &self.names, &self.newest, &latencies)
+    }
+
+    /// Per sink, of the whole run.
+    pub(super) fn latencies(&self) -> impl Iterator<Item = &LatencyParts> {
+        self.latencies.iter().map(|it| &it.overall)
     }
 
     fn is_ready(&self) -> bool {
@@ -308,6 +315,7 @@ impl Live {
                 let unnamed = || status.is_full.then(|| "what is unwritten".to_owned());
                 status.blocked_by.clone().or_else(unnamed)
             };
+            let latencies = &self.latencies[index];
             SinkState {
                 name: name.clone(),
                 rows_in: counters.rows_in,
@@ -318,8 +326,10 @@ impl Live {
                 bytes_per_second: self.rate(|it| it.sinks.get(index).map(|it| it.bytes_out)),
                 busy_share: self.share(|it| it.sink_statuses.get(index).map(|it| it.busy_ns)),
                 blocked_by: self.reports().find_map(blocked_by),
-                latency_us: latency_state(&self.latencies[index].recent),
-                latency_us_overall: latency_state(&self.latencies[index].overall),
+                latency_us: latency_state(latencies.recent.of(LatencyPart::Total)),
+                latency_us_overall: latency_state(latencies.overall.of(LatencyPart::Total)),
+                latency_parts_us: parts_state(&latencies.recent),
+                latency_parts_us_overall: parts_state(&latencies.overall),
             }
         };
         self.names.sinks.iter().enumerate().map(state).collect()

@@ -12,12 +12,12 @@ use std::rc::Rc;
 
 use super::live::{RunIdentity, seconds};
 use super::names::{self, Names};
-use crate::metrics::LatencyCounts;
+use crate::metrics::{LatencyCounts, LatencyParts};
 use crate::reactor::{Clock, SystemClock, process_usage};
 use crate::worker::CoreReport;
 use families::{
-    CORES, EXCHANGES, Family, Kind, LATENCY_BOUNDS, OPERATORS, OfTable, OperatorSample, SINKS,
-    SOURCES, in_seconds,
+    CORES, EXCHANGES, Family, Kind, LATENCIES, LATENCY_BOUNDS, OPERATORS, OfTable, OperatorSample,
+    SINKS, SOURCES, in_seconds,
 };
 
 /// What the body is, for the peer.
@@ -28,7 +28,7 @@ pub(super) fn text(
     identity: &RunIdentity,
     names: &Names,
     newest: &[Option<Rc<CoreReport>>],
-    latencies: &[&LatencyCounts],
+    latencies: &[&LatencyParts],
 ) -> String {
     let mut page = Page { text: String::new(), names, newest };
     page.process(identity);
@@ -159,23 +159,30 @@ impl<'a> Page<'a> {
         }
     }
 
-    /// From arrival to being written.
-    fn latencies(&mut self, latencies: &[&LatencyCounts]) {
-        let name = "pelton_latency_seconds";
-        let help = "From the arrival of a row's batch to its being written; of a window, from that \
-                    of the batch that made it fire.";
-        self.family(name, Kind::Histogram, help);
-        let (bucket, sum, count) =
-            (format!("{name}_bucket"), format!("{name}_sum"), format!("{name}_count"));
-        for (sink, counts) in self.names.sinks.iter().zip(latencies) {
-            for (bound, bound_ns) in LATENCY_BOUNDS {
-                let value = counts.count_up_to(bound_ns);
-                self.sample(&bucket, &[("sink", sink), ("le", bound)], value);
+    /// From arrival to release, its parts, and what was before it.
+    fn latencies(&mut self, latencies: &[&LatencyParts]) {
+        for (name, help, parts) in LATENCIES {
+            self.family(name, Kind::Histogram, help);
+            for (sink, counts) in self.names.sinks.iter().zip(latencies) {
+                for part in *parts {
+                    let labels = [("sink", &**sink), ("part", part.name())];
+                    // A family of one part needs no name for it.
+                    let labels = &labels[..parts.len().min(2)];
+                    self.histogram(name, labels, counts.of(*part));
+                }
             }
-            self.sample(&bucket, &[("sink", sink), ("le", "+Inf")], counts.count());
-            self.sample(&sum, &[("sink", sink)], in_seconds(counts.sum_ns()));
-            self.sample(&count, &[("sink", sink)], counts.count());
         }
+    }
+
+    fn histogram(&mut self, name: &str, labels: &[(&str, &str)], counts: &LatencyCounts) {
+        let bucket = format!("{name}_bucket");
+        for (bound, bound_ns) in LATENCY_BOUNDS {
+            let labels = [labels, &[("le", bound)]].concat();
+            self.sample(&bucket, &labels, counts.count_up_to(bound_ns));
+        }
+        self.sample(&bucket, &[labels, &[("le", "+Inf")]].concat(), counts.count());
+        self.sample(&format!("{name}_sum"), labels, in_seconds(counts.sum_ns()));
+        self.sample(&format!("{name}_count"), labels, counts.count());
     }
 
     fn blocked(&mut self) {

@@ -9,7 +9,10 @@ use super::names::label;
 use super::prepare::Prepared;
 use super::totals::Totals;
 use crate::config::Job;
-use crate::metrics::{LatencyHistogram, OperatorCounters, SinkCounters, SourceCounters};
+use crate::metrics::{
+    LatencyCounts, LatencyHistogram, LatencyPart, LatencyParts, OperatorCounters, SinkCounters,
+    SourceCounters,
+};
 use crate::reactor::process_usage;
 
 /// Version of the document's form.
@@ -68,8 +71,19 @@ struct SinkReport {
     rows_out: u64,
     rows_discarded: u64,
     bytes_out: u64,
-    /// From the arrival of a row's batch to its being written.
+    /// From the arrival of a row's batch to its release.
     latency_us: LatencyReport,
+    /// What that was made of, and what was before it.
+    latency_parts_us: LatencyPartsReport,
+}
+
+#[derive(Serialize, Debug)]
+struct LatencyPartsReport {
+    queue: LatencyReport,
+    compute: LatencyReport,
+    release_wait: LatencyReport,
+    watermark_wait: LatencyReport,
+    oldest_age: LatencyReport,
 }
 
 #[derive(Serialize, Debug)]
@@ -112,6 +126,8 @@ pub(super) struct RunFacts<'a> {
     pub(super) error: Option<String>,
     pub(super) cores: u16,
     pub(super) wall_seconds: f64,
+    /// By sink.
+    pub(super) latencies: Vec<&'a LatencyParts>,
     /// `None` when the ledger was not checked.
     pub(super) violations: Option<Vec<String>>,
 }
@@ -122,6 +138,7 @@ impl Report {
         let usage = process_usage();
         let sources = prepared.sources.iter().zip(&totals.sources);
         let sinks = prepared.sinks.iter().zip(&totals.sinks).zip(&totals.latencies);
+        let sinks = sinks.zip(facts.latencies);
         Report {
             schema: REPORT_SCHEMA,
             job: job.name.clone(),
@@ -136,8 +153,8 @@ impl Report {
                 .map(|(it, counters)| (it.planned.name.clone(), counters.into()))
                 .collect(),
             sinks: sinks
-                .map(|((it, counters), latency)| {
-                    (it.planned.name.clone(), SinkReport::new(counters, latency))
+                .map(|(((it, counters), latency), parts)| {
+                    (it.planned.name.clone(), SinkReport::new(counters, latency, parts))
                 })
                 .collect(),
             operators: totals
@@ -204,6 +221,19 @@ impl From<&LatencyHistogram> for LatencyReport {
     }
 }
 
+impl From<&LatencyCounts> for LatencyReport {
+    fn from(counts: &LatencyCounts) -> LatencyReport {
+        LatencyReport {
+            p50: micros(counts.quantile_ns(0.5)),
+            p90: micros(counts.quantile_ns(0.9)),
+            p99: micros(counts.quantile_ns(0.99)),
+            p99_9: micros(counts.quantile_ns(0.999)),
+            p99_99: micros(counts.quantile_ns(0.9999)),
+            max: micros(counts.quantile_ns(1.0)),
+        }
+    }
+}
+
 impl From<&SourceCounters> for SourceReport {
     fn from(counters: &SourceCounters) -> SourceReport {
         let SourceCounters {
@@ -236,9 +266,27 @@ impl From<&SourceCounters> for SourceReport {
 }
 
 impl SinkReport {
-    fn new(counters: &SinkCounters, latency: &LatencyHistogram) -> SinkReport {
+    fn new(
+        counters: &SinkCounters,
+        latency: &LatencyHistogram,
+        parts: &LatencyParts,
+    ) -> SinkReport {
         let SinkCounters { rows_in, rows_out, rows_discarded, bytes_out } = *counters;
-        SinkReport { rows_in, rows_out, rows_discarded, bytes_out, latency_us: latency.into() }
+        let part = |part| LatencyReport::from(parts.of(part));
+        SinkReport {
+            rows_in,
+            rows_out,
+            rows_discarded,
+            bytes_out,
+            latency_us: latency.into(),
+            latency_parts_us: LatencyPartsReport {
+                queue: part(LatencyPart::Queue),
+                compute: part(LatencyPart::Compute),
+                release_wait: part(LatencyPart::ReleaseWait),
+                watermark_wait: part(LatencyPart::WatermarkWait),
+                oldest_age: part(LatencyPart::OldestAge),
+            },
+        }
     }
 }
 
@@ -315,7 +363,11 @@ mod tests {
             sources: BTreeMap::from([(String::new(), (&SourceCounters::default()).into())]),
             sinks: BTreeMap::from([(
                 String::new(),
-                SinkReport::new(&SinkCounters::default(), &LatencyHistogram::default()),
+                SinkReport::new(
+                    &SinkCounters::default(),
+                    &LatencyHistogram::default(),
+                    &LatencyParts::default(),
+                ),
             )]),
             operators: vec![OperatorReport::new(String::new(), &OperatorCounters::default())],
             late_rows: 0,

@@ -92,6 +92,7 @@ pub(super) fn run(job: &Job, options: &RunOptions) -> Result<(), JobError> {
         error: ended.as_ref().err().map(|error| error.lines.join("\n")),
         cores: core_count,
         wall_seconds: seconds(SystemClock.monotonic_ns() - began_ns),
+        latencies: running.live.latencies().collect(),
         violations: ended.is_ok().then(violations),
     };
     let report = Report::new(facts, &totals);

@@ -145,9 +145,23 @@ pub(super) struct SinkState {
     pub(super) busy_share: f64,
     /// Who keeps it from taking more.
     pub(super) blocked_by: Option<String>,
-    /// From arrival to being written, of the last ten seconds and of all.
+    /// From arrival to release, of the last ten seconds and of all.
     pub(super) latency_us: LatencyState,
     pub(super) latency_us_overall: LatencyState,
+    /// What that was made of, and what was before it.
+    pub(super) latency_parts_us: LatencyPartsState,
+    pub(super) latency_parts_us_overall: LatencyPartsState,
+}
+
+/// What a latency is made of: queue + compute + release wait, of each row. For rows of windows it begins
+/// with the batch that made them fire; the watermark wait is before that, and the oldest age is both.
+#[derive(Clone, Copy, Default, PartialEq, Serialize, Deserialize, Debug)]
+pub(super) struct LatencyPartsState {
+    pub(super) queue: LatencyState,
+    pub(super) compute: LatencyState,
+    pub(super) release_wait: LatencyState,
+    pub(super) watermark_wait: LatencyState,
+    pub(super) oldest_age: LatencyState,
 }
 
 /// Percentiles, microseconds.

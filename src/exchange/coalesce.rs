@@ -2,7 +2,7 @@
 //! Order is kept, and nothing moves past a watermark, a barrier or the end.
 
 use crate::limits::{BATCH_ROWS_MAX, COALESCED_BATCH_ROWS_MAX};
-use crate::record::{Batch, Element, Provenance, RowTags};
+use crate::record::{Batch, Element, Provenance, RowTags, Spent};
 use arrow::array::{Array, ArrayRef, AsArray};
 use arrow::buffer::ScalarBuffer;
 use arrow::compute::{concat, concat_batches};
@@ -85,7 +85,12 @@ fn join(run: &[Batch]) -> Result<Batch, ArrowError> {
     };
     // The latency of the batch is that of its oldest row.
     let arrival_ns = run.iter().map(|batch| batch.arrival_ns).min().expect("a run has a batch");
-    Ok(Batch { rows, tags, arrival_ns })
+    let oldest_ns = run.iter().map(Batch::oldest_ns).min().expect("a run has a batch");
+    let spent = Spent {
+        compute_ns: run.iter().map(|batch| batch.spent.compute_ns).max().unwrap_or(0),
+        watermark_wait_ns: arrival_ns - oldest_ns,
+    };
+    Ok(Batch { rows, tags, arrival_ns, spent })
 }
 
 fn join_buffers<T: ArrowNativeType>(
@@ -113,7 +118,7 @@ fn join_provenance(run: &[Batch]) -> Result<Option<Provenance>, ArrowError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::record::{Epoch, Timestamp, Watermark};
+    use crate::record::{Cause, Epoch, Timestamp, Watermark};
     use arrow::array::{BinaryArray, Int64Array, RecordBatch, UInt64Array};
     use arrow::datatypes::{DataType, Field, Schema};
 
@@ -154,7 +159,10 @@ mod tests {
     #[track_caller]
     fn check(script: &str, expected: &str) {
         let parse = |word: &str| match word {
-            "|" => Element::Watermark(Watermark::At(Timestamp::from_millis(1))),
+            "|" => {
+                let time = Timestamp::from_millis(1);
+                Element::Watermark(Watermark::At(time), Cause::default())
+            }
             "#" => Element::Barrier(Epoch::new(1)),
             rows => {
                 let (numbers, origin) = match rows.strip_suffix(char::is_alphabetic) {
@@ -182,7 +190,8 @@ mod tests {
 
     #[test]
     fn marks_large_batches_and_origins_separate() {
-        let mark = "Watermark(At(Timestamp(1)))";
+        let cause = format!("{:?}", Cause::default());
+        let mark = format!("Watermark(At(Timestamp(1)), {cause})");
         check("1+1 2+1 | 3+1 4+1", &format!("1..=2-@998 {mark} 3..=4-@996"));
         check("1+1 # 2+1", "1..=1-@999 Barrier(Epoch(1)) 2..=2-@998");
         check("1+1 2+1025 3+1", "1..=1-@999 2..=1026-@998 3..=3-@997");

@@ -9,7 +9,7 @@
 use super::align::BarrierAlignment;
 use super::lane::LaneReceiver;
 use super::merge::WatermarkMerge;
-use crate::record::Element;
+use crate::record::{Cause, Element};
 use std::collections::VecDeque;
 
 /// Receives from all cores.
@@ -90,12 +90,15 @@ impl Inbox {
                 self.rows += batch.len() as u64;
                 Some(Element::Batch(batch))
             }
-            Element::Watermark(watermark) => {
-                self.merge.update(sender, watermark).map(Element::Watermark)
+            Element::Watermark(watermark, cause) => {
+                let merged = self.merge.update(sender, watermark)?;
+                Some(Element::Watermark(merged, cause))
             }
             Element::Barrier(epoch) => self.alignment.barrier(sender, epoch).map(Element::Barrier),
             Element::End => {
-                self.ready.extend(self.merge.end(sender).map(Element::Watermark));
+                let merged = self.merge.end(sender);
+                let of_end = |watermark| Element::Watermark(watermark, Cause::default());
+                self.ready.extend(merged.map(of_end));
                 self.ready.extend(self.alignment.end(sender).map(Element::Barrier));
                 self.ready.extend(self.alignment.is_ended().then_some(Element::End));
                 self.ready.pop_front()
@@ -131,9 +134,12 @@ mod tests {
     fn parse(word: &str) -> Element {
         let number = |text: &str| text.parse::<i64>().unwrap();
         match word.split_at(1) {
-            ("|", "-") => Element::Watermark(Watermark::Idle),
-            ("|", "^") => Element::Watermark(Watermark::At(Timestamp::MAX)),
-            ("|", time) => Element::Watermark(Watermark::At(Timestamp::from_millis(number(time)))),
+            ("|", "-") => Element::Watermark(Watermark::Idle, Cause::default()),
+            ("|", "^") => Element::Watermark(Watermark::At(Timestamp::MAX), Cause::default()),
+            ("|", time) => {
+                let time = Timestamp::from_millis(number(time));
+                Element::Watermark(Watermark::At(time), Cause::default())
+            }
             ("#", epoch) => Element::Barrier(Epoch::new(epoch.parse().unwrap())),
             ("$", _) => Element::End,
             _ => {
@@ -148,9 +154,9 @@ mod tests {
             Element::Batch(batch) => {
                 batch.rows.column(0).as_primitive::<Int64Type>().value(0).to_string()
             }
-            Element::Watermark(Watermark::Idle) => "|-".to_owned(),
-            Element::Watermark(Watermark::At(Timestamp::MAX)) => "|^".to_owned(),
-            Element::Watermark(Watermark::At(time)) => format!("|{}", time.millis()),
+            Element::Watermark(Watermark::Idle, _) => "|-".to_owned(),
+            Element::Watermark(Watermark::At(Timestamp::MAX), _) => "|^".to_owned(),
+            Element::Watermark(Watermark::At(time), _) => format!("|{}", time.millis()),
             Element::Barrier(epoch) => format!("#{}", epoch.number()),
             Element::End => "$".to_owned(),
         }

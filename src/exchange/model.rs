@@ -15,7 +15,7 @@
 mod search;
 
 use super::{Inbox, KeyPartitioning, Outbox, Partitioner, local_lane};
-use crate::record::{Batch, Element, Epoch, KeyGroup, KeyHasher, Timestamp, Watermark};
+use crate::record::{Batch, Cause, Element, Epoch, KeyGroup, KeyHasher, Timestamp, Watermark};
 use arrow::array::{ArrayRef, AsArray, Int64Array, RecordBatch};
 use arrow::datatypes::{DataType, Field, Int64Type, Schema};
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -185,7 +185,9 @@ impl Machine {
                     let rows: Vec<Row> = (0..cores).map(row_for).collect();
                     outbox.push(batch(&self.schema, &rows, cores, |row| row.first));
                 }
-                Some(b'|') => outbox.watermark(Watermark::At(time_of_batch(batches))),
+                Some(b'|') => {
+                    outbox.watermark(Watermark::At(time_of_batch(batches)), Cause::default())
+                }
                 Some(b'#') => {
                     let epochs = self.script.count(b'#', core.position);
                     outbox.barrier(Epoch::new(epochs as u64 + 1));
@@ -210,7 +212,7 @@ impl Machine {
                 assert!(rows.iter().all(|row| row.first == index), "a row lost its way");
                 outbox.push(batch(&self.schema, &rows, cores, |row| row.sink(cores)));
             }
-            Some(Element::Watermark(watermark)) => outbox.watermark(watermark),
+            Some(Element::Watermark(watermark, cause)) => outbox.watermark(watermark, cause),
             Some(Element::Barrier(epoch)) => outbox.barrier(epoch),
             Some(Element::End) => outbox.end(),
             None => {}
@@ -232,14 +234,14 @@ impl Machine {
                     core.seen |= row.bit(cores);
                 }
             }
-            Some(Element::Watermark(Watermark::At(time))) => {
+            Some(Element::Watermark(Watermark::At(time), _)) => {
                 assert!(self.cores[index].watermark < time, "a watermark went back");
                 self.cores[index].watermark = time;
                 let batches = usize::try_from(time.millis()).unwrap();
                 let covered = self.rows_before(index, batches);
                 assert_eq!(self.cores[index].seen & covered, covered, "a row is missing");
             }
-            Some(Element::Watermark(Watermark::Idle)) => panic!("nobody is idle"),
+            Some(Element::Watermark(Watermark::Idle, _)) => panic!("nobody is idle"),
             Some(Element::Barrier(epoch)) => {
                 self.cores[index].epochs += 1;
                 assert_eq!(epoch, Epoch::new(self.cores[index].epochs));
@@ -320,7 +322,7 @@ fn hash_element(element: &Element, hasher: &mut DefaultHasher) {
     std::mem::discriminant(element).hash(hasher);
     match element {
         Element::Batch(batch) => rows(batch).for_each(|value| value.hash(hasher)),
-        Element::Watermark(watermark) => watermark.hash(hasher),
+        Element::Watermark(watermark, _) => watermark.hash(hasher),
         Element::Barrier(epoch) => epoch.hash(hasher),
         Element::End => {}
     }

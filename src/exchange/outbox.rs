@@ -17,7 +17,7 @@ use super::coalesce::coalesce;
 use super::lane::LaneSender;
 use super::partitioner::Partitioner;
 use crate::limits::EDGE_ELEMENTS_RESERVED;
-use crate::record::{Batch, Element, Epoch, Watermark};
+use crate::record::{Batch, Cause, Element, Epoch, Watermark};
 use crate::stdx::CoreId;
 use std::collections::VecDeque;
 
@@ -75,7 +75,7 @@ impl Outbox {
     }
 
     /// Says `watermark` to all cores.
-    pub fn watermark(&mut self, watermark: Watermark) {
+    pub fn watermark(&mut self, watermark: Watermark, cause: Cause) {
         assert!(!self.is_ended);
         if self.said == Some(watermark) {
             return;
@@ -83,8 +83,10 @@ impl Outbox {
         self.said = Some(watermark);
         for lane in &mut self.lanes {
             match lane.staged.back_mut() {
-                Some(Element::Watermark(staged)) => *staged = watermark,
-                _ => lane.staged.push_back(Element::Watermark(watermark)),
+                Some(staged @ Element::Watermark(..)) => {
+                    *staged = Element::Watermark(watermark, cause);
+                }
+                _ => lane.staged.push_back(Element::Watermark(watermark, cause)),
             }
         }
     }
@@ -154,7 +156,7 @@ impl Lane {
         coalesce(&mut self.staged);
         let mut moved = false;
         while let Some(first) = self.staged.front() {
-            let is_data = matches!(first, Element::Batch(_) | Element::Watermark(_));
+            let is_data = matches!(first, Element::Batch(_) | Element::Watermark(..));
             let kept_free = if is_data { self.reserved } else { 0 };
             if self.sender.free_slots() <= kept_free {
                 break;
@@ -218,8 +220,8 @@ mod tests {
     fn received(lane: &mut LaneReceiver) -> String {
         let show = |element| match element {
             Element::Batch(_) => "b".to_owned(),
-            Element::Watermark(Watermark::At(time)) => format!("|{}", time.millis()),
-            Element::Watermark(Watermark::Idle) => "|-".to_owned(),
+            Element::Watermark(Watermark::At(time), _) => format!("|{}", time.millis()),
+            Element::Watermark(Watermark::Idle, _) => "|-".to_owned(),
             Element::Barrier(epoch) => format!("#{}", epoch.number()),
             Element::End => "$".to_owned(),
         };
@@ -236,7 +238,7 @@ mod tests {
         for word in script.split_whitespace() {
             match word {
                 "b" => outbox.push(batch()),
-                "-" => outbox.watermark(Watermark::Idle),
+                "-" => outbox.watermark(Watermark::Idle, Cause::default()),
                 "#" => {
                     epochs += 1;
                     outbox.barrier(Epoch::new(epochs));
@@ -248,7 +250,7 @@ mod tests {
                     let [to_0, to_1] = lanes.as_mut_slice() else { panic!("two lanes") };
                     actual += &format!("/{}/{}/ ", received(to_0), received(to_1));
                 }
-                time => outbox.watermark(at(time.parse().unwrap())),
+                time => outbox.watermark(at(time.parse().unwrap()), Cause::default()),
             }
         }
         assert_eq!(actual.trim_end(), expected, "script: {script}");

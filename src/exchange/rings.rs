@@ -2,7 +2,7 @@
 
 use super::{EdgePorts, Inbox, KeyPartitioning, Outbox, Partitioner};
 use crate::reactor::Wake;
-use crate::record::{Batch, Element, Epoch, KeyHasher, Timestamp, Watermark};
+use crate::record::{Batch, Cause, Element, Epoch, KeyHasher, Timestamp, Watermark};
 use arrow::array::{ArrayRef, AsArray, Int64Array, RecordBatch};
 use arrow::datatypes::Int64Type;
 use std::sync::Arc;
@@ -38,8 +38,8 @@ fn run(ports: EdgePorts, seed: u64, core_count: u16) -> (Vec<i64>, u64) {
                 assert!(values.iter().all(|&value| high < value), "seed {seed}: too late");
                 received.extend_from_slice(values);
             }
-            Some(Element::Watermark(Watermark::At(time))) => high = time.millis(),
-            Some(Element::Watermark(Watermark::Idle)) => panic!("seed {seed}: nobody is idle"),
+            Some(Element::Watermark(Watermark::At(time), _)) => high = time.millis(),
+            Some(Element::Watermark(Watermark::Idle, _)) => panic!("seed {seed}: nobody is idle"),
             Some(Element::Barrier(epoch)) => {
                 epochs += 1;
                 assert_eq!(epoch, Epoch::new(epochs), "seed {seed}");
@@ -53,7 +53,7 @@ fn run(ports: EdgePorts, seed: u64, core_count: u16) -> (Vec<i64>, u64) {
             if next / 1000 < end / 1000 {
                 outbox.barrier(Epoch::new(end.unsigned_abs() / 1000));
             }
-            outbox.watermark(Watermark::At(Timestamp::from_millis(end - 1)));
+            outbox.watermark(Watermark::At(Timestamp::from_millis(end - 1)), Cause::default());
             next = end;
             if next == ROWS {
                 outbox.end();

@@ -19,7 +19,7 @@ use std::fmt;
 
 use super::{Diverted, Loaded, Operator, Output, Progress, Stateful};
 use crate::metrics::{Account, Meter, OperatorActivity, OperatorCounters};
-use crate::record::{Batch, Epoch, Timestamp, Watermark};
+use crate::record::{Batch, Cause, Epoch, Timestamp, Watermark};
 use crate::state::StateKey;
 
 /// Operators run one behind the other on one core.
@@ -285,6 +285,10 @@ impl Output for Link<'_> {
 
     fn divert(&mut self, diverted: Diverted) {
         self.out.divert(diverted);
+    }
+
+    fn cause(&self) -> Cause {
+        self.out.cause()
     }
 
     fn enter(&mut self, account: Account) -> Account {

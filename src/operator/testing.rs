@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::{Diverted, Operator, Output, Progress};
-use crate::record::{Batch, EvaluationContext, Expression, ExpressionError, Watermark};
+use crate::record::{Batch, Cause, EvaluationContext, Expression, ExpressionError, Watermark};
 
 /// An outlet that takes `room` batches a turn and remembers everything.
 pub(crate) struct Collector {
@@ -16,6 +16,7 @@ pub(crate) struct Collector {
     /// Batches (their first column, if BIGINT) and watermarks, in order.
     pub(crate) log: Vec<String>,
     pub(crate) pushed_this_turn: usize,
+    pub(crate) cause: Cause,
     room: usize,
 }
 
@@ -33,6 +34,7 @@ impl Collector {
             diverted: vec![],
             log: vec![],
             pushed_this_turn: 0,
+            cause: Cause::default(),
             room,
         }
     }
@@ -62,6 +64,10 @@ impl Output for Collector {
 
     fn is_full(&self) -> bool {
         self.pushed_this_turn >= self.room
+    }
+
+    fn cause(&self) -> Cause {
+        self.cause
     }
 
     fn divert(&mut self, diverted: Diverted) {

@@ -12,6 +12,7 @@ use arrow::datatypes::{Int64Type, UInt64Type};
 use arrow::error::ArrowError;
 use std::sync::Arc;
 
+use super::Spent;
 use super::gather::gather;
 
 /// The unit of work: whatever had arrived when the core came round. One record is a batch of one.
@@ -21,8 +22,11 @@ pub struct Batch {
     pub rows: RecordBatch,
     /// What travels beside each row.
     pub tags: RowTags,
-    /// When the last byte of the batch reached this machine: monotonic nanoseconds.
+    /// When the last byte of the batch reached this machine: monotonic nanoseconds. Of rows of a
+    /// window, when that of the batch did that made it fire.
     pub arrival_ns: u64,
+    /// What has become of the time since.
+    pub spent: Spent,
 }
 
 /// Hidden per-row values. Absent ones cost nothing.
@@ -54,7 +58,7 @@ pub struct Provenance {
 impl Batch {
     /// A batch without tags.
     pub fn new(rows: RecordBatch, arrival_ns: u64) -> Batch {
-        Batch { rows, tags: RowTags::default(), arrival_ns }
+        Batch { rows, tags: RowTags::default(), arrival_ns, spent: Spent::default() }
     }
 
     /// Number of rows.
@@ -91,7 +95,7 @@ impl Batch {
         let predicate = FilterBuilder::new(mask).optimize().build();
         let rows = predicate.filter_record_batch(&self.rows)?;
         let tags = self.tags.map(|array| predicate.filter(array))?;
-        Ok(Batch { rows, tags, arrival_ns: self.arrival_ns })
+        Ok(Batch { rows, tags, ..*self })
     }
 
     /// The rows at `indices`, in that order; an index may repeat.
@@ -104,7 +108,12 @@ impl Batch {
         let options = RecordBatchOptions::new().with_row_count(Some(indices.len()));
         let rows = RecordBatch::try_new_with_options(self.rows.schema(), columns, &options)?;
         let tags = self.tags.map(|array| gather(array, indices))?;
-        Ok(Batch { rows, tags, arrival_ns: self.arrival_ns })
+        Ok(Batch { rows, tags, ..*self })
+    }
+
+    /// When the oldest batch reached this machine that the rows are made of.
+    pub fn oldest_ns(&self) -> u64 {
+        self.arrival_ns.saturating_sub(self.spent.watermark_wait_ns)
     }
 
     /// `length` rows from row `start` on, without copying.
@@ -112,7 +121,7 @@ impl Batch {
         let rows = self.rows.slice(start, length);
         let tags =
             self.tags.map(|array| Ok(array.slice(start, length))).expect("slicing cannot fail");
-        Batch { rows, tags, arrival_ns: self.arrival_ns }
+        Batch { rows, tags, ..*self }
     }
 }
 

@@ -1,6 +1,6 @@
 //! Elements: everything that travels on an edge of the dataflow, in order.
 
-use super::{Batch, Timestamp};
+use super::{Batch, Cause, Timestamp};
 
 /// Number of a checkpoint interval; carried by the barrier that ends it. Never used twice.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -33,8 +33,8 @@ pub enum Watermark {
 pub enum Element {
     /// Rows.
     Batch(Batch),
-    /// Progress of event time.
-    Watermark(Watermark),
+    /// Progress of event time, and what brought it about.
+    Watermark(Watermark, Cause),
     /// End of an epoch.
     Barrier(Epoch),
     /// The sender will send nothing more on this edge.

@@ -149,7 +149,8 @@ impl Worker {
             stages,
             sources: slots
                 .map(|((source, numbers), ports)| {
-                    SourceSlot::new(source, numbers, ports.from, ports.to, meter.open())
+                    let measured = (meter.open(), job.read_clock);
+                    SourceSlot::new(source, numbers, ports.from, ports.to, measured)
                 })
                 .collect(),
             outboxes,

@@ -19,6 +19,8 @@ pub(crate) struct Port<'a> {
     pub(super) diverted: &'a mut Vec<Diverted>,
     /// Monotonic, at the start of the turn.
     pub(super) now_ns: u64,
+    /// When work began on what is being handed on.
+    pub(super) entered_ns: u64,
 }
 
 impl Port<'_> {
@@ -34,6 +36,16 @@ impl Port<'_> {
         self.diverted.push(diverted);
     }
 
+    /// Work begins on another element.
+    pub(super) fn begin(&mut self) {
+        self.entered_ns = self.io.clock().monotonic_ns();
+    }
+
+    /// Time since then.
+    fn worked_ns(&self) -> u64 {
+        self.io.clock().monotonic_ns().saturating_sub(self.entered_ns)
+    }
+
     pub(super) fn outbox_is_full(&self, outbox: usize) -> bool {
         self.outboxes[outbox].outbox.is_full()
     }
@@ -43,14 +55,22 @@ impl Port<'_> {
     }
 
     pub(super) fn send(&mut self, outbox: usize, element: Element) {
+        let worked_ns = match &element {
+            Element::Batch(_) | Element::Watermark(..) => self.worked_ns(),
+            Element::Barrier(_) | Element::End => 0,
+        };
         let OutboxSlot { outbox, account, .. } = &mut self.outboxes[outbox];
         match element {
-            Element::Batch(batch) => {
+            Element::Batch(mut batch) => {
                 let outer = self.meter.enter(*account);
+                batch.spent.compute_ns += worked_ns;
                 outbox.push(batch);
                 self.meter.enter(outer);
             }
-            Element::Watermark(watermark) => outbox.watermark(watermark),
+            Element::Watermark(watermark, mut cause) => {
+                cause.compute_ns += worked_ns;
+                outbox.watermark(watermark, cause);
+            }
             Element::Barrier(epoch) => outbox.barrier(epoch),
             Element::End => outbox.end(),
         }
@@ -60,12 +80,12 @@ impl Port<'_> {
         match element {
             Element::Batch(batch) => {
                 let outer = self.meter.enter(self.sinks[sink].account());
-                self.sinks[sink].write(&batch, self.io);
+                self.sinks[sink].write(&batch, self.entered_ns, self.io);
                 self.meter.enter(outer);
             }
             Element::End => self.sinks[sink].writer_ended(),
             // Sinks do not look at event time; epochs end at the release of their output.
-            Element::Watermark(_) | Element::Barrier(_) => {}
+            Element::Watermark(..) | Element::Barrier(_) => {}
         }
     }
 }

@@ -10,7 +10,7 @@ use super::{
 use crate::dataflow::SourceIndex;
 use crate::limits::{DIVERTED_EXAMPLES_MAX, REPORT_INTERVAL_IDLE_NS, REPORT_INTERVAL_NS};
 use crate::metrics::{
-    CoreActivity, LatencyDelta, LatencyHistogram, RejectionKind, Rejections, SinkCounters,
+    CoreActivity, LatencyHistogram, LatencyPartsDelta, RejectionKind, Rejections, SinkCounters,
     SourceCounters,
 };
 use crate::operator::{Diverted, DivertedKind};
@@ -76,15 +76,15 @@ pub struct CoreReport {
     pub source_statuses: Vec<SourceStatus>,
     /// Per sink, besides its counters.
     pub sink_statuses: Vec<SinkStatus>,
-    /// Per sink, from arrival to being written, since the last report.
-    pub sink_latencies: Vec<LatencyDelta>,
+    /// Per sink, of what was released since the last report.
+    pub sink_latencies: Vec<LatencyPartsDelta>,
     /// Sending ends of exchanges.
     pub outboxes: Vec<OutboxStatus>,
     /// Whom stages have waited for.
     pub blocked: Vec<BlockedStatus>,
     /// Per source, and last those of operators that several sources feed.
     pub rejections: Vec<Rejections>,
-    /// Per sink, from arrival to being written; empty unless final.
+    /// Per sink, from arrival to release; empty unless final.
     pub latencies: Vec<LatencyHistogram>,
     /// From one turn to the next while there was work; only in the last report.
     pub turns: Option<LatencyHistogram>,

@@ -1,7 +1,8 @@
 //! A sink on one core, with what the worker must know of it.
 
 use super::SinkStatus;
-use crate::metrics::{Account, LatencyCounts, LatencyDelta, LatencyHistogram, SinkCounters};
+use super::latency::SinkLatency;
+use crate::metrics::{Account, LatencyHistogram, LatencyPartsDelta, SinkCounters};
 use crate::reactor::Io;
 use crate::record::Batch;
 use crate::sink::Sink;
@@ -13,27 +14,31 @@ pub(crate) struct SinkSlot {
     /// Trees and diversions of this core that have not ended.
     writers: usize,
     finished: bool,
-    latency: LatencyHistogram,
-    /// The same since the last report.
-    news: LatencyCounts,
+    latency: SinkLatency,
     account: Account,
 }
 
 impl SinkSlot {
     pub(crate) fn new(sink: Box<dyn Sink>, writers: usize, account: Account) -> SinkSlot {
-        let (latency, news) = (LatencyHistogram::new(), LatencyCounts::default());
-        SinkSlot { sink, writers, finished: false, latency, news, account }
+        SinkSlot { sink, writers, finished: false, latency: SinkLatency::new(), account }
     }
 
-    pub(super) fn write(&mut self, batch: &Batch, io: &mut dyn Io) {
+    /// Work on `batch` began at `entered_ns`.
+    pub(super) fn write(&mut self, batch: &Batch, entered_ns: u64, io: &mut dyn Io) {
         if batch.is_empty() {
             return;
         }
         self.sink.write(batch, io);
         // Not the turn's time: rows that came in this turn have taken what it took.
-        let latency_ns = io.clock().monotonic_ns().saturating_sub(batch.arrival_ns);
-        self.latency.record(latency_ns, batch.len() as u64);
-        self.news.record(latency_ns, batch.len() as u64);
+        let now_ns = io.clock().monotonic_ns();
+        self.latency.wrote(batch, entered_ns, now_ns);
+        self.latency.release(self.released(), now_ns);
+    }
+
+    /// Rows that have left, or that nobody was there to take.
+    fn released(&self) -> u64 {
+        let SinkCounters { rows_out, rows_discarded, .. } = self.sink.counters();
+        rows_out + rows_discarded
     }
 
     pub(super) fn account(&self) -> Account {
@@ -63,6 +68,10 @@ impl SinkSlot {
             self.finished = self.sink.finish(io);
             busy |= self.finished;
         }
+        let released = self.released();
+        if released != self.latency.released() {
+            self.latency.release(released, io.clock().monotonic_ns());
+        }
         busy
     }
 
@@ -87,12 +96,12 @@ impl SinkSlot {
     }
 
     /// Latencies since it was asked last.
-    pub(super) fn take_latencies(&mut self) -> LatencyDelta {
-        self.news.take()
+    pub(super) fn take_latencies(&mut self) -> LatencyPartsDelta {
+        self.latency.take()
     }
 
-    /// From the arrival of a batch to its being written here.
+    /// From the arrival of a batch to its release here.
     pub(super) fn latency(&self) -> &LatencyHistogram {
-        &self.latency
+        self.latency.total()
     }
 }

@@ -3,9 +3,9 @@
 use std::collections::VecDeque;
 
 use super::SourceStatus;
-use crate::metrics::{Account, SourceCounters};
+use crate::metrics::{Account, ReadClock, SourceCounters};
 use crate::reactor::{Io, MeshReceiver, MeshSender};
-use crate::record::{Batch, Timestamp, Watermark};
+use crate::record::{Batch, Cause, Timestamp, Watermark};
 use crate::source::{Rejection, Source, SourceMessage, SourceOutput, SourceProgress};
 use crate::stdx::{CoreId, Failure};
 
@@ -19,6 +19,8 @@ pub(crate) struct SourceSlot {
     watermark_sent: Option<Watermark>,
     /// When it was, monotonic ns.
     watermark_sent_ns: u64,
+    /// The last batch taken, until a watermark is its work.
+    cause: Option<Cause>,
     account: Account,
 }
 
@@ -35,10 +37,20 @@ struct Staged {
     numbered: u64,
     rejections: Vec<Rejection>,
     messages: VecDeque<(CoreId, SourceMessage)>,
+    read_clock: Option<ReadClock>,
+    /// When work began on what is pushed next: monotonic ns.
+    since_ns: u64,
 }
 
 impl SourceOutput for Staged {
     fn push(&mut self, mut batch: Batch) {
+        if let Some(read_clock) = self.read_clock {
+            // It may have come while its like before it was being worked on.
+            let now_ns = read_clock();
+            let began_ns = self.since_ns.max(batch.arrival_ns);
+            batch.spent.compute_ns += now_ns.saturating_sub(began_ns);
+            self.since_ns = now_ns;
+        }
         self.rows += batch.len();
         if self.positioned && batch.tags.positions.is_none() {
             batch.number(self.numbered);
@@ -75,9 +87,10 @@ impl SourceSlot {
         positioned: bool,
         inbox: Vec<MeshReceiver<SourceMessage>>,
         outbox: Vec<Option<MeshSender<SourceMessage>>>,
-        account: Account,
+        (account, read_clock): (Account, ReadClock),
     ) -> SourceSlot {
-        let staged = Staged { positioned, ..Staged::default() };
+        let read_clock = Some(read_clock);
+        let staged = Staged { positioned, read_clock, ..Staged::default() };
         SourceSlot {
             source,
             staged,
@@ -86,6 +99,7 @@ impl SourceSlot {
             finished: false,
             watermark_sent: None,
             watermark_sent_ns: 0,
+            cause: None,
             account,
         }
     }
@@ -99,6 +113,7 @@ impl SourceSlot {
         if self.finished {
             return SourceProgress::Finished;
         }
+        self.staged.since_ns = self.staged.read_clock.map_or(0, |read_clock| read_clock());
         let progress = self.source.poll(io, &mut self.staged);
         busy |= self.exchange_messages(io);
         match progress {
@@ -161,6 +176,8 @@ impl SourceSlot {
     pub(super) fn next_batch(&mut self) -> Option<Batch> {
         let batch = self.staged.batches.pop_front()?;
         self.staged.rows -= batch.len();
+        let (arrival_ns, compute_ns) = (batch.arrival_ns, batch.spent.compute_ns);
+        self.cause = Some(Cause { arrival_ns, compute_ns });
         Some(batch)
     }
 
@@ -172,14 +189,15 @@ impl SourceSlot {
         std::mem::take(&mut self.staged.rejections)
     }
 
-    /// The source's promise, when it has changed since it was last asked for.
-    pub(super) fn new_watermark(&mut self, now_ns: u64) -> Option<Watermark> {
+    /// The source's promise, when it has changed since it was last asked for, and what changed it: the
+    /// batches before it, or else the clock.
+    pub(super) fn new_watermark(&mut self, now_ns: u64) -> Option<(Watermark, Cause)> {
         let watermark = self.source.watermark()?;
         if self.watermark_sent == Some(watermark) {
             return None;
         }
         (self.watermark_sent, self.watermark_sent_ns) = (Some(watermark), now_ns);
-        Some(watermark)
+        Some((watermark, self.cause.take().unwrap_or_else(|| Cause::clock(now_ns))))
     }
 
     /// A source that has ended still takes what its instances elsewhere send, so that they can end.

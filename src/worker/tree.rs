@@ -13,7 +13,7 @@ use std::collections::VecDeque;
 use super::port::Port;
 use crate::metrics::Account;
 use crate::operator::{Chain, Diverted, Output, Progress};
-use crate::record::{Batch, Element, Timestamp, Watermark};
+use crate::record::{Batch, Cause, Element, Timestamp, Watermark};
 use crate::stdx::CoreId;
 
 /// A chain and its outlets.
@@ -23,6 +23,8 @@ pub(crate) struct Tree {
     pending: VecDeque<Element>,
     /// Batches the chain has pushed.
     batches_out: u64,
+    /// What moved the watermark given to it last.
+    cause: Cause,
 }
 
 /// What a stage waits for.
@@ -47,7 +49,8 @@ pub(crate) enum Outlet {
 impl Tree {
     pub(crate) fn new(chain: Chain, outlets: Vec<Outlet>) -> Tree {
         assert!(!outlets.is_empty(), "a chain feeds something");
-        Tree { chain, outlets, pending: VecDeque::new(), batches_out: 0 }
+        let (pending, cause) = (VecDeque::new(), Cause::default());
+        Tree { chain, outlets, pending, batches_out: 0, cause }
     }
 
     /// True when nothing may be given to the tree now.
@@ -85,7 +88,7 @@ impl Tree {
         }
         if !self.chain.is_done() && !is_full(&self.outlets, port) {
             let (outlets, batches) = (&mut self.outlets[..], &mut self.batches_out);
-            let _ = self.chain.resume(&mut Terminal { outlets, port, batches });
+            let _ = self.chain.resume(&mut Terminal { outlets, port, batches, cause: self.cause });
         }
         while self.chain.is_done()
             && !is_full(&self.outlets, port)
@@ -100,7 +103,11 @@ impl Tree {
     pub(crate) fn on_clock(&mut self, now: Timestamp, port: &mut Port<'_>) {
         if self.chain.is_done() {
             let (outlets, batches) = (&mut self.outlets[..], &mut self.batches_out);
-            let _ = self.chain.on_clock(now, &mut Terminal { outlets, port, batches });
+            let cause = Cause::clock(port.now_ns);
+            let _ = self.chain.on_clock(now, &mut Terminal { outlets, port, batches, cause });
+            if !self.chain.is_done() {
+                self.cause = cause;
+            }
         }
         for tree in trees(&mut self.outlets) {
             tree.on_clock(now, port);
@@ -120,7 +127,8 @@ impl Tree {
     pub(crate) fn flush(&mut self, port: &mut Port<'_>) {
         if self.chain.is_done() {
             let (outlets, batches) = (&mut self.outlets[..], &mut self.batches_out);
-            let _ = self.chain.flush(&mut Terminal { outlets, port, batches });
+            let cause = self.cause;
+            let _ = self.chain.flush(&mut Terminal { outlets, port, batches, cause });
         }
         for tree in trees(&mut self.outlets) {
             tree.flush(port);
@@ -159,11 +167,14 @@ impl Tree {
 
     /// The chain is done; whether it still is afterwards, it knows itself.
     fn run(&mut self, element: Element, port: &mut Port<'_>) {
+        if let Element::Watermark(_, cause) = &element {
+            self.cause = *cause;
+        }
         let (outlets, batches) = (&mut self.outlets[..], &mut self.batches_out);
-        let mut out = Terminal { outlets, port, batches };
+        let mut out = Terminal { outlets, port, batches, cause: self.cause };
         let _ = match element {
             Element::Batch(batch) => self.chain.process(batch, &mut out),
-            Element::Watermark(watermark) => self.chain.on_watermark(watermark, &mut out),
+            Element::Watermark(watermark, _) => self.chain.on_watermark(watermark, &mut out),
             // Both come behind everything that was held back, so that has to be out first.
             Element::Barrier(_) | Element::End if self.chain.flush(&mut out) == Progress::More => {
                 self.pending.push_front(element);
@@ -188,6 +199,8 @@ struct Terminal<'a, 'p> {
     port: &'a mut Port<'p>,
     /// Counts what is pushed.
     batches: &'a mut u64,
+    /// What moved the watermark, or the clock, that the chain is working on.
+    cause: Cause,
 }
 
 impl Terminal<'_, '_> {
@@ -211,7 +224,8 @@ impl Output for Terminal<'_, '_> {
     }
 
     fn watermark(&mut self, watermark: Watermark) {
-        self.forward(|| Element::Watermark(watermark));
+        let cause = self.cause;
+        self.forward(|| Element::Watermark(watermark, cause));
     }
 
     fn is_full(&self) -> bool {
@@ -220,6 +234,10 @@ impl Output for Terminal<'_, '_> {
 
     fn divert(&mut self, diverted: Diverted) {
         self.port.divert(diverted);
+    }
+
+    fn cause(&self) -> Cause {
+        self.cause
     }
 
     fn enter(&mut self, account: Account) -> Account {

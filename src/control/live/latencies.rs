@@ -5,8 +5,8 @@
 
 use std::collections::VecDeque;
 
-use crate::control::status::LatencyState;
-use crate::metrics::{LatencyCounts, LatencyDelta};
+use crate::control::status::{LatencyPartsState, LatencyState};
+use crate::metrics::{LatencyCounts, LatencyPart, LatencyParts, LatencyPartsDelta};
 
 /// "The last ten seconds" of latencies, ns.
 const RECENT_NS: u64 = 10_000_000_000;
@@ -14,14 +14,14 @@ const RECENT_NS: u64 = 10_000_000_000;
 /// Latencies of one sink, over all cores.
 #[derive(Default)]
 pub(super) struct SinkLatencies {
-    pub(super) overall: LatencyCounts,
+    pub(super) overall: LatencyParts,
     /// Of the last ten seconds, and what they are made of.
-    pub(super) recent: LatencyCounts,
-    parts: VecDeque<(u64, LatencyDelta)>,
+    pub(super) recent: LatencyParts,
+    parts: VecDeque<(u64, LatencyPartsDelta)>,
 }
 
 impl SinkLatencies {
-    pub(super) fn add(&mut self, at_ns: u64, delta: LatencyDelta) {
+    pub(super) fn add(&mut self, at_ns: u64, delta: LatencyPartsDelta) {
         self.overall.add(&delta);
         self.recent.add(&delta);
         self.parts.push_back((at_ns, delta));
@@ -30,6 +30,17 @@ impl SinkLatencies {
         {
             self.recent.remove(&old);
         }
+    }
+}
+
+pub(super) fn parts_state(parts: &LatencyParts) -> LatencyPartsState {
+    let state = |part| latency_state(parts.of(part));
+    LatencyPartsState {
+        queue: state(LatencyPart::Queue),
+        compute: state(LatencyPart::Compute),
+        release_wait: state(LatencyPart::ReleaseWait),
+        watermark_wait: state(LatencyPart::WatermarkWait),
+        oldest_age: state(LatencyPart::OldestAge),
     }
 }
 

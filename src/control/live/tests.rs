@@ -81,20 +81,28 @@ fn the_first_report_is_compared_with_the_start() {
 fn latencies_are_those_of_the_last_ten_seconds_and_of_all() {
     let mut live = live(1);
     for tenths in 1..=200 {
-        let mut counts = LatencyCounts::default();
+        let mut counts = LatencyParts::default();
         // Slow in the first half.
-        counts.record(if tenths <= 95 { 5_000_000 } else { 1_000 }, 10);
+        let total_ns = if tenths <= 95 { 5_000_000 } else { 1_000 };
+        counts.record(LatencyPart::Total, total_ns, 10);
+        counts.record(LatencyPart::Compute, total_ns / 10, 10);
         live.take(CoreReport { sink_latencies: vec![counts.take()], ..report(0, tenths, 0) });
     }
     let sink = &live.status(false).sinks[0];
     assert_eq!((sink.latency_us.rows, sink.latency_us_overall.rows), (1_010, 2_000));
     assert!((1.0..1.05).contains(&sink.latency_us.p99_9), "{sink:?}");
     assert!((5_000.0..5_200.0).contains(&sink.latency_us_overall.p99), "{sink:?}");
+    let compute = (&sink.latency_parts_us.compute, &sink.latency_parts_us_overall.compute);
+    assert!((0.1..0.105).contains(&compute.0.p99_9), "{sink:?}");
+    assert!((500.0..520.0).contains(&compute.1.p99), "{sink:?}");
     let metrics = live.answer(Page::Metrics, false).body;
     for line in [
         "pelton_latency_seconds_bucket{sink=\"out\",le=\"0.001\"} 1050\n",
         "pelton_latency_seconds_bucket{sink=\"out\",le=\"+Inf\"} 2000\n",
         "pelton_latency_seconds_count{sink=\"out\"} 2000\n",
+        "pelton_latency_part_seconds_count{sink=\"out\",part=\"compute\"} 2000\n",
+        "pelton_latency_part_seconds_count{sink=\"out\",part=\"queue\"} 0\n",
+        "pelton_oldest_age_seconds_count{sink=\"out\"} 0\n",
     ] {
         assert!(metrics.contains(line), "{line} is not in {metrics}");
     }

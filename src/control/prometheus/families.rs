@@ -2,7 +2,7 @@
 
 use crate::control::live::seconds;
 use crate::dataflow::OperatorSpec;
-use crate::metrics::{CoreActivity, OperatorActivity, OperatorCounters};
+use crate::metrics::{CoreActivity, LatencyPart, OperatorActivity, OperatorCounters};
 use crate::reactor::{Clock, SystemClock};
 use crate::record::{Timestamp, Watermark};
 use crate::worker::{CoreReport, OutboxStatus};
@@ -15,7 +15,7 @@ pub(super) enum Kind {
 }
 
 /// Upper bounds of the latency histogram: as metrics write them, and ns.
-pub(super) const LATENCY_BOUNDS: [(&str, u64); 16] = [
+pub(super) const LATENCY_BOUNDS: [(&str, u64); 18] = [
     ("0.00001", 10_000),
     ("0.00002", 20_000),
     ("0.00005", 50_000),
@@ -32,6 +32,34 @@ pub(super) const LATENCY_BOUNDS: [(&str, u64); 16] = [
     ("1", 1_000_000_000),
     ("10", 10_000_000_000),
     ("60", 60_000_000_000),
+    ("600", 600_000_000_000),
+    ("3600", 3_600_000_000_000),
+];
+
+/// Histograms of latencies: name, help, and the parts that it has.
+pub(super) const LATENCIES: &[(&str, &str, &[LatencyPart])] = &[
+    (
+        "pelton_latency_seconds",
+        "From the arrival of a row's batch to its release; of a window, from that of the batch that \
+         made it fire.",
+        &[LatencyPart::Total],
+    ),
+    (
+        "pelton_latency_part_seconds",
+        "What latency is made of (queue, compute, release_wait), and what was before it: \
+         watermark_wait, from the oldest batch of a window to the one that made it fire.",
+        &[
+            LatencyPart::Queue,
+            LatencyPart::Compute,
+            LatencyPart::ReleaseWait,
+            LatencyPart::WatermarkWait,
+        ],
+    ),
+    (
+        "pelton_oldest_age_seconds",
+        "From the arrival of the oldest batch that a row is made of to its release.",
+        &[LatencyPart::OldestAge],
+    ),
 ];
 
 /// Samples of one name.

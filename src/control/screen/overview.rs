@@ -52,6 +52,7 @@ pub(super) fn lines(status: &Status, width: usize, theme: Theme) -> Vec<Line<'st
     lines.push(sinks.heading());
     for sink in &status.sinks {
         lines.extend(sink_rows(&sinks, sink));
+        lines.extend(parts(sink).map(|text| Line::raw(cut(&text, width, theme))));
         if let Some(by) = &sink.blocked_by {
             lines.push(Line::styled(
                 cut(&format!("  ! waits: {by}"), width, theme),
@@ -112,6 +113,22 @@ fn sink_rows(table: &Table<'_>, sink: &SinkState) -> [Line<'static>; 2] {
         table
             .row(plain("  whole run"), none.into_iter().chain(latencies(&sink.latency_us_overall))),
     ]
+}
+
+/// What the latency of the last ten seconds is made of.
+fn parts(sink: &SinkState) -> Option<String> {
+    let parts = &sink.latency_parts_us;
+    let p99 = |name: &str, latency: &LatencyState| format!("{name} {}", words::micros(latency.p99));
+    let mut text = format!(
+        "  p99: {}, {}, {}",
+        p99("queue", &parts.queue),
+        p99("compute", &parts.compute),
+        p99("release", &parts.release_wait)
+    );
+    if parts.watermark_wait.max > 0.0 {
+        text += &format!("; {}", p99("watermark wait", &parts.watermark_wait));
+    }
+    (sink.latency_us.rows > 0).then_some(text)
 }
 
 /// `text` behind `mark`, in at most `lines_max` lines, cut between words.

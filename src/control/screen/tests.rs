@@ -3,8 +3,8 @@
 use super::theme::Theme;
 use super::view::{Reaction, View};
 use crate::control::status::{
-    BlockedState, CoreState, ExchangeState, LatencyState, OperatorState, SinkState, SourceState,
-    Status, WatermarkState,
+    BlockedState, CoreState, ExchangeState, LatencyPartsState, LatencyState, OperatorState,
+    SinkState, SourceState, Status, WatermarkState,
 };
 use crossterm::event::{Event, KeyCode, KeyEvent, KeyModifiers};
 use ratatui::Terminal;
@@ -109,6 +109,13 @@ fn status(core_count: u16) -> Status {
             bytes_per_second: 1_234.0,
             latency_us: latency(100, 45.6),
             latency_us_overall: latency(1_234, 50.0),
+            latency_parts_us: LatencyPartsState {
+                queue: latency(100, 20.0),
+                compute: latency(100, 5.6),
+                release_wait: latency(100, 10.0),
+                watermark_wait: latency(100, 1_000_000.0),
+                oldest_age: latency(100, 1_000_045.6),
+            },
             ..SinkState::default()
         }],
         cores: (0..core_count).map(core).collect(),

@@ -27,6 +27,8 @@ pub(super) struct Firing {
     end: i64,
     /// Panes that count in it.
     panes: Vec<Pane>,
+    /// When the oldest row in them came.
+    oldest_ns: u64,
     /// Their groups merged, when there are several.
     merged: Option<Groups>,
     stage: Stage,
@@ -52,7 +54,14 @@ pub(super) enum Fired {
 }
 
 impl Firing {
-    pub(super) fn new(end: i64, panes: Vec<Pane>, plan: &WindowPlan, hasher: KeyHasher) -> Firing {
+    /// The window that ends at `end`, whose oldest row came at `oldest_ns`.
+    pub(super) fn new(
+        end: i64,
+        panes: Vec<Pane>,
+        oldest_ns: u64,
+        plan: &WindowPlan,
+        hasher: KeyHasher,
+    ) -> Firing {
         assert!(!panes.is_empty());
         let (merged, stage) = if panes.len() == 1 {
             (None, Stage::Emit(GroupsCursor::default()))
@@ -60,12 +69,17 @@ impl Firing {
             let merged = Groups::new(&plan.aggregates, hasher, Tracking::Off);
             (Some(merged), Stage::MergeGroups(0, GroupsCursor::default()))
         };
-        Firing { end, panes, merged, stage }
+        Firing { end, panes, oldest_ns, merged, stage }
     }
 
     /// End of the window.
     pub(super) fn end(&self) -> i64 {
         self.end
+    }
+
+    /// When its oldest row came.
+    pub(super) fn oldest_ns(&self) -> u64 {
+        self.oldest_ns
     }
 
     /// Merges or reads `rows_max` groups at most; also says how much of that was used.

@@ -98,10 +98,7 @@ impl Stateful for WindowReceiver {
             };
             loading.complete = Some(complete);
         }
-        let make = || PaneState {
-            groups: Groups::new(&self.plan.aggregates, self.hasher, tracking),
-            rows: 0,
-        };
+        let make = || PaneState::new(Groups::new(&self.plan.aggregates, self.hasher, tracking));
         loading.store.load(record, options, make)
     }
 

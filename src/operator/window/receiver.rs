@@ -9,7 +9,7 @@
 //! - Processing time: rows belong to the pane of the clock's last reading, and a window fires when
 //!   the clock reaches its end. A window still open at the end of input stays held.
 
-use arrow::array::{Array, AsArray, UInt32Array};
+use arrow::array::{Array, AsArray, RecordBatch, UInt32Array};
 use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
@@ -25,7 +25,7 @@ use super::slices::Pane;
 use crate::metrics::{OperatorCounters, StateSize};
 use crate::operator::aggregate::Groups;
 use crate::operator::{Diverted, DivertedKind, Operator, Output, Progress, Stateful, TimeDomain};
-use crate::record::{Batch, Epoch, KeyHasher, Timestamp, Watermark};
+use crate::record::{Batch, Cause, Epoch, KeyHasher, Spent, Timestamp, Watermark};
 use crate::state::{BaseCursor, Store, Timers, Tracking};
 
 /// Merges partial rows into one table per pane, and fires windows.
@@ -59,6 +59,14 @@ pub(super) struct PaneState {
     pub(super) groups: Groups,
     /// Input rows represented.
     pub(super) rows: u64,
+    /// When the oldest of them came: monotonic ns. MAX where that was in an earlier run.
+    pub(super) oldest_ns: u64,
+}
+
+impl PaneState {
+    pub(super) fn new(groups: Groups) -> PaneState {
+        PaneState { groups, rows: 0, oldest_ns: u64::MAX }
+    }
 }
 
 impl WindowReceiver {
@@ -133,9 +141,10 @@ impl WindowReceiver {
         let tracking = self.store.tracking();
         let state = self.store.to_change(pane, || {
             self.timers.arm(Timestamp::from_millis(pane.first), pane);
-            PaneState { groups: Groups::new(&self.plan.aggregates, self.hasher, tracking), rows: 0 }
+            PaneState::new(Groups::new(&self.plan.aggregates, self.hasher, tracking))
         });
         state.rows += rows;
+        state.oldest_ns = state.oldest_ns.min(batch.oldest_ns());
         let keys = batch.rows.column(COLUMN_KEY).as_binary::<i32>();
         let hashes = batch.tags.hashes.as_ref().expect("the sender tags key hashes");
         let part = |column: &ArrayRef| column.slice(run.start, run.len());
@@ -174,7 +183,7 @@ impl WindowReceiver {
             match fired {
                 Fired::Rows(rows) => {
                     let mut batch =
-                        Batch::new(firing.output(&self.plan, &self.schema, &rows), self.arrival_ns);
+                        self.fired(firing.output(&self.plan, &self.schema, &rows), &firing, out);
                     if self.positioned {
                         batch.tags.positions = Some(vec![firing.end(); batch.len()].into());
                     }
@@ -190,6 +199,17 @@ impl WindowReceiver {
             }
         }
         self.finish(out)
+    }
+
+    /// Rows of a window: they came with what made it fire, and are as old as their oldest batch.
+    fn fired(&self, rows: RecordBatch, firing: &Firing, out: &dyn Output) -> Batch {
+        let Cause { arrival_ns, compute_ns } = match out.cause() {
+            unknown if unknown.arrival_ns == 0 => Cause::clock(self.arrival_ns),
+            known => known,
+        };
+        let watermark_wait_ns = arrival_ns.saturating_sub(firing.oldest_ns());
+        let spent = Spent { compute_ns, watermark_wait_ns };
+        Batch { spent, ..Batch::new(rows, arrival_ns) }
     }
 
     /// `More` when there is something to fire or to forward.
@@ -214,14 +234,17 @@ impl WindowReceiver {
             return None;
         }
         let end = self.timers.first()?.millis();
-        Some(Firing::new(end, self.timers.take_first(), &self.plan, self.hasher))
+        let panes = self.timers.take_first();
+        let oldest = |pane: &Pane| self.store.get(*pane).map(|state| state.oldest_ns);
+        let oldest_ns = panes.iter().filter_map(oldest).min().unwrap_or(u64::MAX);
+        Some(Firing::new(end, panes, oldest_ns, &self.plan, self.hasher))
     }
 
     /// After a window has fired: its panes wait for their next one, or are given up.
     fn retire(&mut self, firing: Firing) {
         let (end, panes, merged) = firing.into_parts();
         if let Some(groups) = merged {
-            self.store.free_later(PaneState { groups, rows: 0 });
+            self.store.free_later(PaneState::new(groups));
         }
         for pane in panes {
             if self.plan.slices.last_window(pane.end) > end {

@@ -22,7 +22,7 @@ use crate::limits::{BATCH_BYTES_MAX, BATCH_ROWS_MAX};
 use crate::metrics::OperatorCounters;
 use crate::operator::aggregate::{LaneColumn, distinct_argument};
 use crate::operator::{Diverted, DivertedKind, Operator, Output, Progress, TimeDomain};
-use crate::record::{Batch, EncodedKeys, Epoch, KeyHasher, RowTags, Timestamp, Watermark};
+use crate::record::{Batch, EncodedKeys, Epoch, KeyHasher, RowTags, Spent, Timestamp, Watermark};
 use crate::stdx::take_with_room;
 
 /// Rows after which it is decided whether combining pays.
@@ -49,8 +49,8 @@ pub struct WindowSender {
     lanes: Vec<LaneColumn>,
     /// Rows that have been numbered, or could have been.
     numbered: i64,
-    /// Arrival of the oldest row in `grouping`.
-    arrival_ns: u64,
+    /// Of the rows in `grouping`.
+    since: Since,
     /// What is left of a batch longer than [`BATCH_ROWS_MAX`].
     rest: Option<Batch>,
     /// Kept for their room.
@@ -72,7 +72,7 @@ impl WindowSender {
             grouping: Grouping::new(),
             rows: vec![],
             numbered: 0,
-            arrival_ns: u64::MAX,
+            since: Since::NONE,
             rest: None,
             keys: EncodedKeys::default(),
             groups: vec![],
@@ -96,7 +96,7 @@ impl WindowSender {
                 self.hand_over(out);
             }
             self.grouping.group(&self.keys, &panes, &mut self.groups);
-            self.arrival_ns = self.arrival_ns.min(batch.arrival_ns);
+            self.since.add(&batch);
             self.update(&batch, self.grouping.len());
         } else {
             let number_of_rows = u32::try_from(batch.len()).expect("a batch is short");
@@ -104,7 +104,9 @@ impl WindowSender {
             self.groups.extend(0..number_of_rows);
             self.update(&batch, batch.len());
             let columns = ungrouped(&mut self.keys, &panes);
-            self.push(columns, &batch.rows, batch.arrival_ns, out);
+            let mut since = Since::NONE;
+            since.add(&batch);
+            self.push(columns, &batch.rows, since, out);
         }
     }
 
@@ -201,10 +203,10 @@ impl WindowSender {
             return;
         }
         self.combining.observe(self.counters.held, self.grouping.len());
-        let arrival_ns = std::mem::replace(&mut self.arrival_ns, u64::MAX);
+        let since = std::mem::replace(&mut self.since, Since::NONE);
         let columns = self.grouping.take();
         let no_rows = RecordBatch::new_empty(Arc::new(Schema::empty()));
-        self.push(columns, &no_rows, arrival_ns, out);
+        self.push(columns, &no_rows, since, out);
     }
 
     /// Pushes groups, with what `self.rows` and `self.lanes` hold of them. `input` is where the
@@ -213,7 +215,7 @@ impl WindowSender {
         &mut self,
         groups: GroupColumns,
         input: &RecordBatch,
-        arrival_ns: u64,
+        since: Since,
         out: &mut dyn Output,
     ) {
         let mut columns: Vec<ArrayRef> = vec![
@@ -234,7 +236,8 @@ impl WindowSender {
         self.counters.fired += self.counters.held;
         self.counters.rows_out += self.counters.held;
         self.counters.held = 0;
-        out.push(sorted_by_pane(Batch { rows, tags, arrival_ns }));
+        let (arrival_ns, spent) = (since.arrival_ns, since.spent());
+        out.push(sorted_by_pane(Batch { rows, tags, arrival_ns, spent }));
     }
 }
 
@@ -301,6 +304,30 @@ impl Operator for WindowSender {
 
     fn counters(&self) -> &OperatorCounters {
         &self.counters
+    }
+}
+
+/// Batches that become one: when they came, and what was spent on them.
+#[derive(Clone, Copy, Debug)]
+struct Since {
+    arrival_ns: u64,
+    oldest_ns: u64,
+    compute_ns: u64,
+}
+
+impl Since {
+    const NONE: Since = Since { arrival_ns: u64::MAX, oldest_ns: u64::MAX, compute_ns: 0 };
+
+    /// The latency of the whole is that of its oldest row.
+    fn add(&mut self, batch: &Batch) {
+        self.arrival_ns = self.arrival_ns.min(batch.arrival_ns);
+        self.oldest_ns = self.oldest_ns.min(batch.oldest_ns());
+        self.compute_ns = self.compute_ns.max(batch.spent.compute_ns);
+    }
+
+    fn spent(&self) -> Spent {
+        let watermark_wait_ns = self.arrival_ns - self.oldest_ns;
+        Spent { compute_ns: self.compute_ns, watermark_wait_ns }
     }
 }
 

@@ -17,7 +17,7 @@ use crate::operator::{
     AggregateCall, AggregateFunction, DivertedKind, Operator, Progress, TimeDomain,
     WindowAggregateSpec, WindowKind, WindowSpec,
 };
-use crate::record::{Batch, KeyGroup, KeyHasher, Timestamp, Watermark};
+use crate::record::{Batch, Cause, KeyGroup, KeyHasher, Timestamp, Watermark};
 use crate::state::Tracking;
 
 const HASHER: KeyHasher = KeyHasher::new(99);
@@ -579,6 +579,44 @@ fn rows_without_a_tag_are_late_by_the_last_watermark() {
         "window [1970-01-01 00:00:00.000, 1970-01-01 00:00:00.010) was complete at watermark \
          1970-01-01 00:00:00.019"
     );
+}
+
+/// Of a HOP window of two slices: when its rows came, and how much older their oldest batch is.
+#[test]
+fn a_window_came_with_what_made_it_fire_and_is_as_old_as_its_oldest_batch() {
+    let hop = WindowKind::Hop { slide_ms: 10, size_ms: 20 };
+    let spec = spec(hop, 0, &[NAME], false);
+    let plan = WindowPlan::new(&spec, &input_schema()).unwrap();
+    let output = WindowPlan::output_schema(&spec, &input_schema());
+    let mut sender = WindowSender::new(Arc::clone(&plan), HASHER);
+    let mut receiver = WindowReceiver::new(plan, output, HASHER, Tracking::Off);
+    let mut template = random_split(&mut fastrand::Rng::with_seed(1), 0, 1).remove(0);
+    template.watermark = i64::MIN;
+    let mut out = Collector::default();
+    for (time, arrival_ns) in [(5, 700), (6, 500), (15, 900), (25, 1_000)] {
+        let mut batch = batch_of(&[Row { time, ..template.clone() }]);
+        batch.arrival_ns = arrival_ns;
+        let mut sent = Collector::default();
+        run_to_end(&mut sender, batch, &mut sent);
+        sender.flush(&mut sent);
+        for part in sent.batches {
+            run_to_end(&mut receiver, part, &mut out);
+        }
+    }
+    let mut fire = |until: i64, cause: Cause| {
+        out.cause = cause;
+        let watermark = Watermark::At(Timestamp::from_millis(until));
+        let progress = receiver.on_watermark(watermark, &mut out);
+        resume_to_end(&mut receiver, progress, &mut out);
+        let spent = |batch: Batch| (batch.arrival_ns, batch.oldest_ns(), batch.spent.compute_ns);
+        out.batches.drain(..).map(spent).collect::<Vec<_>>()
+    };
+    // The slices before 10 and before 20; then the latter and that before 30.
+    assert_eq!(fire(9, Cause { arrival_ns: 2_000, compute_ns: 3 }), [(2_000, 500, 3)]);
+    assert_eq!(fire(19, Cause { arrival_ns: 3_000, compute_ns: 4 }), [(3_000, 500, 4)]);
+    assert_eq!(fire(29, Cause { arrival_ns: 4_000, compute_ns: 5 }), [(4_000, 900, 5)]);
+    // What moved the watermark is not known: what came last did.
+    assert_eq!(fire(39, Cause::default()), [(1_000, 1_000, 0)]);
 }
 
 /// One BIGINT key per row, each once; `count` keys in one window.

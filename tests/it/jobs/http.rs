@@ -95,6 +95,41 @@ fn a_running_job_says_how_it_stands() {
     running.stop().expect_code(0);
 }
 
+/// The latency of a window's rows begins with the record that makes it fire, their age with the oldest;
+/// the parts of both are told apart, everywhere.
+#[test]
+fn latencies_are_split_into_their_parts() {
+    let tables = format!("{HTTP}{SOURCE}{}", json_sink("out"));
+    let directory = Directory::with_job(&job(&tables, COUNT));
+    let arguments = ["run", "job.toml", "--cores", "2", "--report", "report.json"];
+    let mut running = directory.start(&arguments);
+    let mut producer = connect(running.address("source bid"));
+    producer.write_all(b"a,2020-01-01 00:00:01\n").expect("the job reads");
+    std::thread::sleep(std::time::Duration::from_millis(700));
+    producer.write_all(b"b,2020-01-01 00:00:03\n").expect("the job reads");
+    let status = status_when(&mut running, |status| status["sinks"][0]["latency_us"]["rows"] == 1);
+    let sink = &status["sinks"][0];
+    let longest = |part: &str| sink["latency_parts_us"][part]["max"].as_f64().expect("a number");
+    let total = sink["latency_us"]["max"].as_f64().expect("a number");
+    assert!(longest("watermark_wait") > 690_000.0, "{sink}");
+    assert!(total < longest("oldest_age"), "{sink}");
+    // A file's buffer is written after 10 ms.
+    assert!(longest("release_wait") > 9_000.0, "{sink}");
+    let sum: f64 = ["queue", "compute", "release_wait"].map(longest).iter().sum();
+    // Each is told to 3 %.
+    assert!((total * 0.94..total * 1.06).contains(&sum), "{sum}: {sink}");
+    let metrics = Metrics::parse(&page(&mut running, "/metrics", 200)).expect("the format");
+    let waits = [("sink", "out"), ("part", "watermark_wait")];
+    assert_eq!(metrics.sum("pelton_latency_part_seconds_count", &waits), 1.0);
+    assert!(metrics.sum("pelton_latency_part_seconds_sum", &waits) > 0.69);
+    assert!(metrics.sum("pelton_oldest_age_seconds_sum", &[("sink", "out")]) > 0.69);
+    running.stop().expect_code(0);
+    let text = std::fs::read_to_string(directory.path("report.json")).expect("a report");
+    let report: Value = serde_json::from_str(&text).expect("JSON");
+    let parts = &report["sinks"]["out"]["latency_parts_us"];
+    assert!(parts["watermark_wait"]["p50"].as_f64().is_some_and(|us| us > 690_000.0), "{parts}");
+}
+
 /// The sum over cores of what a scrape says never falls.
 #[test]
 fn counters_only_rise() {
