@@ -8,12 +8,13 @@
 
 mod bench;
 
-use clap::{Args, Parser, Subcommand};
-use std::io::{self, Write};
+use clap::{Args, CommandFactory, Parser, Subcommand};
+use clap_complete::Shell;
+use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 
 use crate::config::{self, CoreChoice, Job};
-use crate::control::{self, ErrorClass, ExplainFormat, JobError, RunOptions};
+use crate::control::{self, ErrorClass, ExplainFormat, JobError, LogFormat, RunOptions};
 
 /// Runs Flink SQL on one machine, one pinned reactor per core.
 #[derive(Parser, Debug)]
@@ -40,6 +41,10 @@ enum Command {
     Doctor(DoctorArgs),
     /// Print the version
     Version,
+    /// Print a manual page, for man: pelton man | man -l -
+    Man(ManArgs),
+    /// Print completions for a shell
+    Completions(CompletionsArgs),
 }
 
 #[derive(Args, Debug)]
@@ -58,6 +63,9 @@ struct RunArgs {
     /// Print lines, without the live screen that a terminal gets
     #[arg(long)]
     plain: bool,
+    /// Messages as text, or as JSON, one object a line; auto: text on a terminal
+    #[arg(long, value_name = "FORMAT", default_value = "auto", value_parser = log_format)]
+    log: LogFormat,
     /// Instead of the job's `reactor.cores`: all, a count, or CPUs such as 2,3
     #[arg(long, value_name = "CORES", value_parser = cores)]
     cores: Option<CoreChoice>,
@@ -95,6 +103,18 @@ struct ExplainArgs {
 }
 
 #[derive(Args, Debug)]
+struct ManArgs {
+    /// Of this command, such as run or bench latency; left out, of pelton
+    command: Vec<String>,
+}
+
+#[derive(Args, Debug)]
+struct CompletionsArgs {
+    /// bash, elvish, fish, powershell or zsh
+    shell: Shell,
+}
+
+#[derive(Args, Debug)]
 struct JobArgs {
     /// The job file
     job: PathBuf,
@@ -102,8 +122,14 @@ struct JobArgs {
 
 /// Does what the command line says; returns the exit code.
 pub fn run() -> u8 {
+    let mut format = LogFormat::Text;
     let result = match Cli::try_parse() {
-        Ok(cli) => dispatch(cli.command),
+        Ok(cli) => {
+            if let Command::Run(args) = &cli.command {
+                format = args.log;
+            }
+            dispatch(cli.command)
+        }
         // Help and usage; a closed pipe is the reader's decision.
         Err(usage) => {
             let _ = usage.print();
@@ -113,7 +139,9 @@ pub fn run() -> u8 {
     match result {
         Ok(()) => 0,
         Err(error) => {
-            report_error(&error);
+            // Nothing is left to be done about a closed standard error.
+            let lines = control::error_lines(&error, format);
+            let _ = io::stderr().lock().write_all(lines.as_bytes());
             error.class.exit_code()
         }
     }
@@ -129,6 +157,8 @@ fn dispatch(command: Command) -> Result<(), JobError> {
         Command::Why(args) => print(&control::why(&load(&args.job)?)?),
         Command::Bench(command) => bench::run(command),
         Command::Doctor(args) => doctor(&args),
+        Command::Man(args) => print(&manual_page(&args.command)?),
+        Command::Completions(args) => print(&completions(args.shell)),
         Command::Version => print(concat!("pelton ", env!("CARGO_PKG_VERSION"), "\n")),
     }
 }
@@ -141,8 +171,32 @@ fn run_job(args: RunArgs) -> Result<(), JobError> {
     if let Some(cores) = args.cores {
         job.reactor.cores = cores;
     }
-    let RunArgs { report, drain, fresh, plain, .. } = args;
-    control::run(&job, &RunOptions { report, drain, fresh, plain })
+    let RunArgs { report, drain, fresh, plain, log, .. } = args;
+    control::run(&job, &RunOptions { report, drain, fresh, plain, log })
+}
+
+/// The page of the command that `path` names.
+fn manual_page(path: &[String]) -> Result<String, JobError> {
+    let mut command = Cli::command();
+    command.build();
+    for name in path {
+        let Some(found) = command.find_subcommand(name).cloned() else {
+            let line = format!("there is no command {name:?}; pelton --help lists them");
+            return Err(JobError { class: ErrorClass::Configuration, lines: vec![line] });
+        };
+        command = found;
+    }
+    let title = command.get_bin_name().unwrap_or("pelton").replace(' ', "-").to_uppercase();
+    let mut page = Vec::new();
+    let written = clap_mangen::Man::new(command).title(title).render(&mut page);
+    written.expect("writing to memory cannot fail");
+    Ok(String::from_utf8_lossy(&page).into_owned())
+}
+
+fn completions(shell: Shell) -> String {
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut Cli::command(), "pelton", &mut script);
+    String::from_utf8_lossy(&script).into_owned()
 }
 
 /// The findings, then the exit code.
@@ -190,6 +244,16 @@ fn explain_format(text: &str) -> Result<ExplainFormat, String> {
     }
 }
 
+fn log_format(text: &str) -> Result<LogFormat, String> {
+    match text {
+        "text" => Ok(LogFormat::Text),
+        "json" => Ok(LogFormat::Json),
+        "auto" if io::stderr().is_terminal() => Ok(LogFormat::Text),
+        "auto" => Ok(LogFormat::Json),
+        _ => Err("write auto, text or json".to_owned()),
+    }
+}
+
 fn cores(text: &str) -> Result<CoreChoice, String> {
     config::parse_cores(text)
 }
@@ -206,16 +270,9 @@ fn print(text: &str) -> Result<(), JobError> {
     }
 }
 
-fn report_error(error: &JobError) {
-    let lines: String = error.lines.iter().map(|line| format!("error: {line}\n")).collect();
-    // Nothing is left to be done about a closed standard error.
-    let _ = io::stderr().lock().write_all(lines.as_bytes());
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use clap::CommandFactory;
 
     #[test]
     fn the_command_line_is_consistent() {

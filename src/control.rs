@@ -3,7 +3,7 @@
 //! Read: `error` (how a job ends badly) · `prepare` (nothing outside the process is changed) ·
 //! `claims` (what no two tables may share) · `definition` (is it the same job) · `connect` (sources and sinks, per core) · `run` (start order, supervision, end) · `signals` ·
 //! `progress` · `totals` · `ledger` · `report` · `live` (a running job) with `status` and `prometheus` (what is told of it) · `http` ·
-//! `screen` (the same on a terminal) · `names` · `explain` · `why` · `doctor`.
+//! `screen` (the same on a terminal) · `log` (what is said) · `notify` (the service manager) · `names` · `explain` · `why` · `doctor`.
 
 mod claims;
 mod connect;
@@ -14,7 +14,9 @@ mod explain;
 mod http;
 mod ledger;
 mod live;
+mod log;
 mod names;
+mod notify;
 mod prepare;
 mod progress;
 mod prometheus;
@@ -29,6 +31,7 @@ mod why;
 pub use doctor::Diagnosis;
 pub use error::{ErrorClass, JobError};
 pub use explain::ExplainFormat;
+pub use log::{LogFormat, error_lines};
 pub use run::RunOptions;
 
 use crate::config::{CoreChoice, Job};
@@ -41,7 +44,10 @@ use status::Status;
 /// # Errors
 /// What stopped it.
 pub fn run(job: &Job, options: &RunOptions) -> Result<(), JobError> {
-    run::run(job, options)
+    let log = log::Log::start(options.log, &job.name)?;
+    let ended = run::run(job, options, &log);
+    log.end();
+    ended
 }
 
 /// Plans a job without running it; notes for the user, one line each.

@@ -51,7 +51,9 @@ pub use net::{
 pub use probe::{Obstacle, probe};
 pub use threads::{ThreadBell, leave_core_cpus, sleep, spawn_pinned, spawn_thread};
 pub use topology::{CoresError, CoresRequest, allowed_cpus, helper_cpus, resolve_cores};
-pub use usage::{ProcessUsage, process_usage, return_freed_memory, thread_cpu};
+pub use usage::{
+    Descriptors, ProcessUsage, process_descriptors, process_usage, return_freed_memory, thread_cpu,
+};
 
 /// True when this process may change the terminal `terminal`: one in the background would be stopped.
 pub fn is_in_foreground(terminal: &impl AsFd) -> bool {

@@ -10,8 +10,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::claims::check;
+use super::log;
 use super::prepare::{Prepared, PreparedSink, PreparedSource};
-use super::progress::say;
 use super::{ErrorClass, JobError};
 use crate::config::{
     DatagenSourceConfig, FileSinkConfig, FileSourceConfig, Job, NexmarkSourceConfig, SinkConnector,
@@ -310,7 +310,7 @@ fn open_file_sink(sink: &PreparedSink, file: &FileSinkConfig) -> Result<MakeSink
         JobError::new(ErrorClass::Io, format!("sink \"{}\": {error}", sink.planned.name))
     })?;
     for note in &prepared.notes {
-        say(&format!("note: {note}"));
+        log::note(note);
     }
     let (format, schema) = (sink.format().clone(), sink.planned.schema.clone());
     let file = file.clone();

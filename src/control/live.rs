@@ -26,7 +26,8 @@ use crate::limits::CORE_SILENT_NS_MAX;
 use crate::metrics::{
     LatencyPart, LatencyParts, OperatorActivity, OperatorCounters, RejectionKind,
 };
-use crate::reactor::{Clock, SystemClock, process_usage};
+use crate::reactor::{Clock, SystemClock, process_descriptors, process_usage};
+use crate::stdx::CoreId;
 use crate::worker::CoreReport;
 use latencies::{SinkLatencies, latency_state, parts_state};
 use reading::{OnCore, behind_the_clock, lowest, newest, on_core};
@@ -152,29 +153,32 @@ impl Live {
         self.latencies.iter().map(|it| &it.overall)
     }
 
-    fn is_ready(&self) -> bool {
+    pub(super) fn is_ready(&self) -> bool {
         self.newest.iter().all(Option::is_some)
     }
 
-    /// A core that does not report is stuck.
     fn health(&self) -> Answer {
-        let now_ns = SystemClock.monotonic_ns();
-        let silent = |report: &&CoreReport| {
-            !report.is_final && now_ns.saturating_sub(report.at_ns) > CORE_SILENT_NS_MAX
-        };
-        match self.reports().find(silent) {
-            Some(report) => {
-                let seconds = now_ns.saturating_sub(report.at_ns) / 1_000_000_000;
-                let core = report.core;
+        match self.silent_core() {
+            Some((core, seconds)) => {
                 Answer::text(503, format!("core {core} has not reported for {seconds} s\n"))
             }
             None => Answer::text(200, "ok\n"),
         }
     }
 
+    /// A core that does not report is stuck: which, and for how many seconds.
+    pub(super) fn silent_core(&self) -> Option<(CoreId, u64)> {
+        let now_ns = SystemClock.monotonic_ns();
+        let silent = |report: &&CoreReport| {
+            !report.is_final && now_ns.saturating_sub(report.at_ns) > CORE_SILENT_NS_MAX
+        };
+        let report = self.reports().find(silent)?;
+        Some((report.core, now_ns.saturating_sub(report.at_ns) / 1_000_000_000))
+    }
+
     pub(super) fn status(&self, stopping: bool) -> Status {
         let totals = self.totals();
-        let usage = process_usage();
+        let (usage, descriptors) = (process_usage(), process_descriptors());
         let now_ns = SystemClock.monotonic_ns();
         Status {
             schema: STATUS_SCHEMA,
@@ -189,6 +193,8 @@ impl Live {
             cpu_seconds: usage.cpu.as_secs_f64(),
             memory_bytes: usage.memory_bytes,
             memory_peak_bytes: usage.memory_peak_bytes,
+            descriptors_open: descriptors.open,
+            descriptors_max: descriptors.max,
             late_rows: totals.late(),
             rejected_records: totals.rejected(),
             held_rows: totals.held(),

@@ -1,7 +1,6 @@
 //! Plain progress lines: what went in and out since the last line, one per interval.
 
-use std::io::Write;
-
+use super::log::{TARGET, Topic};
 use super::totals::Totals;
 
 /// The last line's totals, to show rates.
@@ -12,11 +11,6 @@ pub(super) struct Progress {
 }
 
 impl Progress {
-    /// What has been shown in another way counts as said.
-    pub(super) fn pass(&mut self, totals: &Totals) {
-        *self = Progress::of(totals);
-    }
-
     fn of(totals: &Totals) -> Progress {
         Progress {
             records_in: totals.sources.iter().map(|source| source.records_in).sum(),
@@ -24,29 +18,53 @@ impl Progress {
         }
     }
 
-    /// One line on standard error; nothing while nothing moves.
-    pub(super) fn print(&mut self, totals: &Totals, elapsed_seconds: f64, interval_seconds: f64) {
+    /// The next line; none while nothing moves.
+    pub(super) fn next(
+        &mut self,
+        totals: &Totals,
+        elapsed_seconds: f64,
+        interval_seconds: f64,
+    ) -> Option<ProgressLine> {
         let Progress { records_in, rows_out } = Progress::of(totals);
         if records_in == self.records_in && rows_out == self.rows_out {
-            return;
+            return None;
         }
         let per_second = |now: u64, before: u64| {
             let since = u32::try_from(now.saturating_sub(before)).unwrap_or(u32::MAX);
             f64::from(since) / interval_seconds
         };
-        say(&format!(
-            "{elapsed_seconds:8.1} s  in {records_in} ({:.0}/s)  out {rows_out} ({:.0}/s)  late {}  \
-             rejected {}",
+        let (late, rejected) = (totals.late(), totals.rejected());
+        let text = format!(
+            "{elapsed_seconds:8.1} s  in {records_in} ({:.0}/s)  out {rows_out} ({:.0}/s)  late {late}  \
+             rejected {rejected}",
             per_second(records_in, self.records_in),
             per_second(rows_out, self.rows_out),
-            totals.late(),
-            totals.rejected(),
-        ));
+        );
         (self.records_in, self.rows_out) = (records_in, rows_out);
+        Some(ProgressLine { text, records_in, rows_out, late, rejected })
     }
 }
 
-/// A line on standard error. A closed one is no reason to stop a job.
-pub(super) fn say(line: &str) {
-    let _ = writeln!(std::io::stderr(), "{line}");
+/// What went in and out so far, and since the line before.
+pub(super) struct ProgressLine {
+    pub(super) text: String,
+    records_in: u64,
+    rows_out: u64,
+    late: u64,
+    rejected: u64,
+}
+
+impl ProgressLine {
+    pub(super) fn tell(&self) {
+        let ProgressLine { text, records_in, rows_out, late, rejected } = self;
+        tracing::info!(
+            target: TARGET,
+            topic = Topic::Progress.name(),
+            records_in,
+            rows_out,
+            late_rows = late,
+            rejected_records = rejected,
+            "{text}"
+        );
+    }
 }

@@ -13,7 +13,7 @@ use std::rc::Rc;
 use super::live::{RunIdentity, seconds};
 use super::names::{self, Names};
 use crate::metrics::{LatencyCounts, LatencyParts};
-use crate::reactor::{Clock, SystemClock, process_usage};
+use crate::reactor::{Clock, SystemClock, process_descriptors, process_usage};
 use crate::worker::CoreReport;
 use families::{
     CORES, EXCHANGES, Family, Kind, LATENCIES, LATENCY_BOUNDS, OPERATORS, OfTable, OperatorSample,
@@ -88,6 +88,11 @@ impl<'a> Page<'a> {
         self.sample("pelton_memory_bytes", &[], usage.memory_bytes);
         self.family("pelton_memory_peak_bytes", Kind::Gauge, "Highest resident memory so far.");
         self.sample("pelton_memory_peak_bytes", &[], usage.memory_peak_bytes);
+        let descriptors = process_descriptors();
+        self.family("pelton_descriptors_open", Kind::Gauge, "Open file descriptors.");
+        self.sample("pelton_descriptors_open", &[], descriptors.open);
+        self.family("pelton_descriptors_max", Kind::Gauge, "As many may be open.");
+        self.sample("pelton_descriptors_max", &[], descriptors.max);
     }
 
     fn cores(&mut self) {

@@ -5,6 +5,7 @@
 use serde::Serialize;
 use std::collections::BTreeMap;
 
+use super::log::{TARGET, Topic};
 use super::names::label;
 use super::prepare::Prepared;
 use super::totals::Totals;
@@ -176,8 +177,8 @@ impl Report {
         }
     }
 
-    /// The run in one line, for standard error.
-    pub(super) fn summary(&self) -> String {
+    /// The run in one line.
+    fn summary(&self) -> String {
         let records_in: u64 = self.sources.values().map(|source| source.records_in).sum();
         let rows_out: u64 = self.sinks.values().map(|sink| sink.rows_out).sum();
         let held = match self.held_rows {
@@ -194,6 +195,26 @@ impl Report {
             self.wall_seconds,
             self.cpu_seconds
         )
+    }
+
+    /// Says it.
+    pub(super) fn tell_summary(&self) {
+        let records_in: u64 = self.sources.values().map(|source| source.records_in).sum();
+        let rows_out: u64 = self.sinks.values().map(|sink| sink.rows_out).sum();
+        tracing::info!(
+            target: TARGET,
+            topic = Topic::Summary.name(),
+            outcome = self.outcome,
+            records_in,
+            rows_out,
+            late_rows = self.late_rows,
+            rejected_records = self.rejected_records,
+            held_rows = self.held_rows,
+            wall_seconds = self.wall_seconds,
+            cpu_seconds = self.cpu_seconds,
+            "{}",
+            self.summary()
+        );
     }
 
     /// Sums of the ledger that do not agree.

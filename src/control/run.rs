@@ -14,9 +14,11 @@ use super::connect::Connectors;
 use super::definition::definition_hash;
 use super::http::{Listen, Question, Server};
 use super::live::{Live, RunIdentity};
+use super::log::{self, Log, LogFormat};
 use super::names::Names;
+use super::notify::Notifier;
 use super::prepare::{Prepared, PreparedSink, prepare};
-use super::progress::{Progress, say};
+use super::progress::Progress;
 use super::report::{Report, RunFacts};
 use super::screen::{self, Screen};
 use super::signals::StopSignals;
@@ -40,25 +42,27 @@ pub struct RunOptions {
     pub fresh: bool,
     /// Lines instead of the live screen, on a terminal too.
     pub plain: bool,
+    /// How messages are written.
+    pub log: LogFormat,
 }
 
 /// How long stopping may take before the user reads what it waits for, and how often again.
 const STOPPING_PATIENCE: Duration = Duration::from_secs(5);
 
-pub(super) fn run(job: &Job, options: &RunOptions) -> Result<(), JobError> {
+pub(super) fn run(job: &Job, options: &RunOptions, log: &Log) -> Result<(), JobError> {
     let began_ns = SystemClock.monotonic_ns();
     let (cpus, crowded) = resolve_cpus(job)?;
     if let Some(note) = crowded {
-        say(&format!("note: {note}"));
+        log::note(&note);
     }
     let core_count = u16::try_from(cpus.len()).expect("limits::CORES_MAX cores at most");
     let prepared = prepare(job, core_count)?;
     for note in &prepared.notes {
-        say(&format!("note: {note}"));
+        log::note(note);
     }
     if job.durability.mode == DurabilityMode::On {
-        say(
-            "note: journals are not built yet: running with durability mode \"off\" and immediate \
+        log::note(
+            "journals are not built yet: running with durability mode \"off\" and immediate \
              release; a crash loses open windows",
         );
     }
@@ -79,8 +83,8 @@ pub(super) fn run(job: &Job, options: &RunOptions) -> Result<(), JobError> {
         began_ns,
         cpus,
     };
-    let mut running = Running::start(job, &prepared, connectors, identity, options)?;
-    let ended = running.supervise(&prepared, began_ns);
+    let mut running = Running::start(job, &prepared, connectors, identity, (options, log))?;
+    let ended = running.supervise(&prepared, began_ns, log);
     let ended = ended.and_then(|()| running.end());
     let totals = running.totals();
     let violations = || ledger::violations(prepared.stages(), &prepared.diversions, &totals);
@@ -109,7 +113,7 @@ fn conclude(
     report: &Report,
     path: Option<&Path>,
 ) -> Result<Outcome, JobError> {
-    say(&report.summary());
+    report.tell_summary();
     let written = path.map_or(Ok(()), |path| {
         std::fs::write(path, report.to_json()).map_err(|error| {
             JobError::new(ErrorClass::Io, format!("cannot write {}: {error}", path.display()))
@@ -161,6 +165,7 @@ struct Running {
     news: mpsc::Receiver<News>,
     live: Live,
     screen: Option<Screen>,
+    notifier: Notifier,
     /// The user has read that the job is stopping.
     told_stopping: bool,
 }
@@ -178,7 +183,7 @@ impl Running {
         prepared: &Prepared,
         connectors: Connectors,
         identity: RunIdentity,
-        options: &RunOptions,
+        (options, log): (&RunOptions, &Log),
     ) -> Result<Running, JobError> {
         let cpus = identity.cpus.clone();
         let live = Live::new(identity, Names::of(prepared));
@@ -219,25 +224,29 @@ impl Running {
         let cores = cores.start(factories)?;
         // Where it fails this thread shares a core's CPU, which is slower and not wrong.
         let _ = reactor::leave_core_cpus(&cpus);
-        let screen = if options.plain { None } else { open_screen(prepared, &cpus) };
-        Ok(Running { cores: Some(cores), stop, news, live, screen, told_stopping: false })
+        let wants_screen = !options.plain && log.format == LogFormat::Text;
+        let screen = if wants_screen { open_screen(prepared, &cpus, log) } else { None };
+        let notifier = Notifier::of_environment();
+        Ok(Running { cores: Some(cores), stop, news, live, screen, notifier, told_stopping: false })
     }
 
     /// Until every core has sent its last report.
-    fn supervise(&mut self, prepared: &Prepared, began_ns: u64) -> Result<(), JobError> {
-        let ended = self.watch(prepared, began_ns);
+    fn supervise(&mut self, prepared: &Prepared, began_ns: u64, log: &Log) -> Result<(), JobError> {
+        let ended = self.watch(prepared, began_ns, log);
         self.tell_stopping();
-        self.leave_screen();
+        self.notifier.stopping();
+        self.leave_screen(log);
         ended
     }
 
-    fn watch(&mut self, prepared: &Prepared, began_ns: u64) -> Result<(), JobError> {
+    fn watch(&mut self, prepared: &Prepared, began_ns: u64, log: &Log) -> Result<(), JobError> {
         let mut progress = Progress::default();
         let interval_ns = nanos(PROGRESS_INTERVAL);
         let (mut printed_ns, mut stopping_ns) = (began_ns, None);
         while !self.live.all_final() {
             let due_ns = printed_ns + interval_ns;
-            let left_ns = due_ns.saturating_sub(SystemClock.monotonic_ns());
+            let next_ns = due_ns.min(self.notifier.due_ns());
+            let left_ns = next_ns.saturating_sub(SystemClock.monotonic_ns());
             match self.news.recv_timeout(Duration::from_nanos(left_ns)) {
                 Ok(News::Report(report)) => self.take(*report)?,
                 Ok(News::Question(question)) => {
@@ -250,22 +259,27 @@ impl Running {
             }
             self.tell_stopping();
             let now_ns = SystemClock.monotonic_ns();
+            self.tell_manager(now_ns);
             if now_ns < due_ns {
                 continue;
             }
             let totals = self.totals();
-            if self.show() {
-                progress.pass(&totals);
-            } else {
-                progress.print(&totals, seconds(now_ns - began_ns), seconds(now_ns - printed_ns));
+            let line =
+                progress.next(&totals, seconds(now_ns - began_ns), seconds(now_ns - printed_ns));
+            if let Some(line) = line {
+                self.notifier.status(&line.text);
+                if self.screen.is_none() {
+                    line.tell();
+                }
             }
+            self.show(log);
             printed_ns = now_ns;
             reactor::return_freed_memory();
             if self.stop.is_requested() {
                 let since_ns = stopping_ns.get_or_insert(now_ns);
                 if now_ns - *since_ns >= nanos(STOPPING_PATIENCE) {
                     *since_ns = now_ns;
-                    self.tell(&what_stopping_waits_for(prepared, &totals));
+                    log::state(&what_stopping_waits_for(prepared, &totals));
                 }
             }
         }
@@ -276,7 +290,7 @@ impl Running {
     /// because what they have in flight towards it can go nowhere.
     fn take(&mut self, mut report: CoreReport) -> Result<(), JobError> {
         for notice in report.notices.drain(..) {
-            self.tell(&format!("note: {notice}"));
+            log::note(&notice);
             self.live.note(notice);
         }
         if let Some(failure) = report.failure {
@@ -299,33 +313,32 @@ impl Running {
     fn tell_stopping(&mut self) {
         if self.stop.is_requested() && !self.told_stopping {
             self.told_stopping = true;
-            self.tell("stopping: reading has ended, what is in flight is being finished");
+            self.notifier.stopping();
+            log::state("stopping: reading has ended, what is in flight is being finished");
         }
     }
 
-    /// A line for the user, wherever he looks.
-    fn tell(&mut self, line: &str) {
-        let shown = self.screen.as_ref().is_some_and(|screen| screen.message(line));
-        if !shown {
-            self.leave_screen();
-            say(line);
+    /// That the job is ready, and that it lives.
+    fn tell_manager(&mut self, now_ns: u64) {
+        if self.live.is_ready() {
+            self.notifier.ready();
         }
+        self.notifier.watchdog(now_ns, self.live.silent_core().is_none());
     }
 
-    /// A new picture on the screen; false when there is none.
-    fn show(&mut self) -> bool {
-        let Some(screen) = &self.screen else { return false };
-        let shown = screen.show(self.live.status(self.stop.is_requested()));
-        if !shown {
-            self.leave_screen();
+    /// A new picture on the screen, if there is one.
+    fn show(&mut self, log: &Log) {
+        let Some(screen) = &self.screen else { return };
+        if !screen.show(self.live.status(self.stop.is_requested())) {
+            self.leave_screen(log);
         }
-        shown
     }
 
     /// What was said on the screen is said again: it goes with its picture.
-    fn leave_screen(&mut self) {
-        let messages = self.screen.take().map(Screen::close).unwrap_or_default();
-        messages.iter().for_each(|line| say(line));
+    fn leave_screen(&mut self, log: &Log) {
+        if let Some(screen) = self.screen.take() {
+            log.say_again(screen.close());
+        }
     }
 
     /// Every core dropped its line without a last report.
@@ -350,15 +363,18 @@ impl Running {
 }
 
 /// The live screen, where it can be shown. A job runs without it all the same.
-fn open_screen(prepared: &Prepared, cpus: &[usize]) -> Option<Screen> {
+fn open_screen(prepared: &Prepared, cpus: &[usize], log: &Log) -> Option<Screen> {
     let prints = |sink: &PreparedSink| matches!(sink.config.connector, SinkConnector::Print);
     if !screen::is_possible(prepared.sinks.iter().any(prints)) {
         return None;
     }
     match Screen::open(cpus) {
-        Ok(screen) => Some(screen),
+        Ok(screen) => {
+            log.show_on(screen.messenger());
+            Some(screen)
+        }
         Err(error) => {
-            say(&format!("note: no live screen on this terminal: {error}"));
+            log::note(&format!("no live screen on this terminal: {error}"));
             None
         }
     }
@@ -372,8 +388,8 @@ fn serve_http(job: &Job, cpus: &[usize], sender: mpsc::Sender<News>) -> Result<(
         let _ = sender.send(News::Question(question));
     });
     match (started, listen) {
-        (Ok(server), _) => say(&format!("note: http://{}/status", server.address)),
-        (Err(error), Listen::From(_)) => say(&format!("note: {error}")),
+        (Ok(server), _) => log::note(&format!("http://{}/status", server.address)),
+        (Err(error), Listen::From(_)) => log::warning(&error.to_string()),
         (Err(error), Listen::At(_)) => return Err(error),
     }
     Ok(())
@@ -430,7 +446,7 @@ fn already_finished(job: &Job, finished: &Finished, definition: u64) -> Result<(
     let Finished { run, at, .. } = finished;
     let dir = job.durability.dir.display();
     if finished.definition == definition {
-        say(&format!(
+        log::state(&format!(
             "{}: finished at {at} in run {run}; nothing to do. --fresh starts over",
             job.name
         ));

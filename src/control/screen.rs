@@ -88,16 +88,17 @@ impl Screen {
 
     /// A new picture. False when nobody looks at the screen any more.
     pub(super) fn show(&self, status: Status) -> bool {
-        self.send(News::Status(Box::new(status)))
+        let picture = News::Status(Box::new(status));
+        !matches!(self.news.try_send(picture), Err(TrySendError::Disconnected(_)))
     }
 
-    /// A line for the user.
-    pub(super) fn message(&self, line: &str) -> bool {
-        self.send(News::Message(line.to_owned()))
-    }
-
-    fn send(&self, news: News) -> bool {
-        !matches!(self.news.try_send(news), Err(TrySendError::Disconnected(_)))
+    /// Takes lines for the user; says false when nobody looks at the screen any more.
+    pub(super) fn messenger(&self) -> impl Fn(&str) -> bool + Send + use<> {
+        let news = self.news.clone();
+        move |line: &str| {
+            let message = News::Message(line.to_owned());
+            !matches!(news.try_send(message), Err(TrySendError::Disconnected(_)))
+        }
     }
 
     /// Gives the terminal back; the messages that were shown on it.

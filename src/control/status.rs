@@ -26,6 +26,8 @@ pub(super) struct Status {
     pub(super) cpu_seconds: f64,
     pub(super) memory_bytes: u64,
     pub(super) memory_peak_bytes: u64,
+    pub(super) descriptors_open: u64,
+    pub(super) descriptors_max: u64,
     pub(super) late_rows: u64,
     pub(super) rejected_records: u64,
     pub(super) held_rows: u64,

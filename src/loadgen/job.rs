@@ -109,7 +109,10 @@ impl RunningJob {
         // Of an earlier job.
         let _ = fs::remove_file(&report);
         let mut command = Command::new(program);
-        command.arg("run").arg(job_file).args(["--fresh", "--cores", "all", "--report"]);
+        command
+            .arg("run")
+            .arg(job_file)
+            .args(["--log", "text", "--fresh", "--cores", "all", "--report"]);
         command.arg(&report).stdin(Stdio::null()).stdout(Stdio::null());
         command.stderr(File::create(&messages).map_err(failed)?);
         let child = start_child(&mut command, cpus).map_err(failed)?;

@@ -3,7 +3,7 @@
 use std::fs;
 use std::time::Duration;
 
-use super::sys;
+use super::sys::{self, Resource};
 
 /// CPU and memory of the whole process.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -22,6 +22,23 @@ pub fn process_usage() -> ProcessUsage {
     let cpu = Duration::from_nanos(sys::process_cpu_ns());
     let bytes = |field| memory_bytes(&status, field).unwrap_or(0);
     ProcessUsage { cpu, memory_bytes: bytes("VmRSS:"), memory_peak_bytes: bytes("VmHWM:") }
+}
+
+/// Descriptors of this process.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Descriptors {
+    /// So many are open.
+    pub open: u64,
+    /// As many may be.
+    pub max: u64,
+}
+
+/// Asks the kernel. For threads that are no core.
+pub fn process_descriptors() -> Descriptors {
+    let max = Resource::Descriptors.limit().map_or(0, |limit| limit.soft);
+    // Who cannot open the list has none left. The list is in itself.
+    let open = fs::read_dir("/proc/self/fd").map_or(max, |open| open.count() as u64 - 1);
+    Descriptors { open, max }
 }
 
 /// CPU the calling thread has used.
@@ -54,6 +71,8 @@ mod tests {
         let usage = process_usage();
         assert!(usage.cpu > Duration::ZERO);
         assert!(usage.memory_bytes > 0);
+        let descriptors = process_descriptors();
+        assert!(descriptors.open >= 3 && descriptors.open <= descriptors.max);
         assert!(usage.memory_peak_bytes >= usage.memory_bytes);
     }
 }

@@ -113,7 +113,7 @@ impl SourceSlot {
         if self.finished {
             return SourceProgress::Finished;
         }
-        self.staged.since_ns = self.staged.read_clock.map_or(0, |read_clock| read_clock());
+        self.staged.since_ns = io.round_ns();
         let progress = self.source.poll(io, &mut self.staged);
         busy |= self.exchange_messages(io);
         match progress {

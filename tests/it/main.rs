@@ -3,7 +3,7 @@
 //! Read: `tidy` (rules over the repository) · `support` (running the program) · `command_line` ·
 //! `bench` · `config_errors` (every documented error of a job file, with its text) · `doctor` (what a
 //! machine lacks) · `jobs` (whole jobs on
-//! files and sockets) · `mutations` (job files and SQL with faults).
+//! files and sockets) · `service` (run by a service manager) · `mutations` (job files and SQL with faults).
 #![expect(clippy::disallowed_methods, reason = "the suite starts processes and waits for them")]
 
 mod bench;
@@ -13,5 +13,6 @@ mod config_errors;
 mod doctor;
 mod jobs;
 mod mutations;
+mod service;
 mod support;
 mod tidy;

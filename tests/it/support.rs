@@ -111,8 +111,8 @@ impl Running {
     pub(crate) fn start(mut command: Command) -> Running {
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().expect("the program was built");
-        let stdout = Lines::of(child.stdout.take().expect("it was asked for"));
-        let stderr = Lines::of(child.stderr.take().expect("it was asked for"));
+        let stdout = Lines::of(child.stdout.take().expect("it was asked for"), |line| line);
+        let stderr = Lines::of_log(child.stderr.take().expect("it was asked for"));
         Running { child, stdout, stderr }
     }
 
@@ -204,7 +204,15 @@ impl Drop for Running {
 }
 
 impl Lines {
-    fn of(pipe: impl Read + Send + 'static) -> Lines {
+    /// Of standard error: messages in JSON, as people would read them.
+    fn of_log(pipe: impl Read + Send + 'static) -> Lines {
+        Lines::of(pipe, as_text)
+    }
+
+    fn of(
+        pipe: impl Read + Send + 'static,
+        shown: impl Fn(String) -> String + Send + 'static,
+    ) -> Lines {
         let (sender, coming) = channel();
         std::thread::spawn(move || {
             let mut pipe = BufReader::new(pipe);
@@ -212,7 +220,7 @@ impl Lines {
             // A killed child's pipe may fail; what came until then is what there is.
             while pipe.read_until(b'\n', &mut line).is_ok_and(|bytes| bytes > 0) {
                 // Nobody listens to a dropped program.
-                let _ = sender.send(String::from_utf8_lossy(&line).into_owned());
+                let _ = sender.send(shown(String::from_utf8_lossy(&line).into_owned()));
                 line.clear();
             }
         });
@@ -270,6 +278,19 @@ impl Outcome {
     }
 }
 
+/// A message in JSON as `--log text` would have it; other lines as they are.
+fn as_text(line: String) -> String {
+    if !line.starts_with("{\"time\":") {
+        return line;
+    }
+    let message: serde_json::Value = serde_json::from_str(&line).expect("a line is one object");
+    let text = message["message"].as_str().expect("it says something");
+    match message["topic"].as_str().expect("it is about something") {
+        topic @ ("note" | "warning" | "error") => format!("{topic}: {text}\n"),
+        _ => format!("{text}\n"),
+    }
+}
+
 /// Looks until there is an answer.
 #[track_caller]
 pub(crate) fn until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
@@ -296,6 +317,7 @@ pub(crate) fn with_closed_stdout(mut command: Command) -> Outcome {
     let mut stderr = String::new();
     let mut pipe = child.stderr.take().expect("it was asked for");
     pipe.read_to_string(&mut stderr).expect("messages are UTF-8");
+    let stderr = stderr.split_inclusive('\n').map(|line| as_text(line.to_owned())).collect();
     let status = child.wait().expect("the child is ours");
     Outcome { code: status.code(), stdout: String::new(), stderr }
 }

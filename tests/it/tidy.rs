@@ -99,6 +99,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("mimalloc", &["main.rs"]),
     ("libmimalloc_sys", &["reactor"]),
     ("signal_hook", &["control", "loadgen"]),
+    ("tracing", &["control"]),
     ("httparse", &["control"]),
     ("ratatui", &["control/screen"]),
     ("crossterm", &["control/screen"]),

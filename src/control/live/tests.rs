@@ -5,7 +5,6 @@ use crate::dataflow::{Graph, SinkIndex};
 use crate::metrics::{CoreActivity, SinkCounters, SourceCounters};
 use crate::record::{Timestamp, Watermark};
 use crate::source::HoldingBack;
-use crate::stdx::CoreId;
 use crate::worker::{BlockedBy, BlockedStatus, SourceStatus};
 
 const SECOND_NS: u64 = 1_000_000_000;
