@@ -133,6 +133,9 @@ pub const TCP_FEED_BYTES_MAX: usize = 128 * 1024;
 /// Bytes a sink may have encoded and not yet handed to the operating system, per core.
 pub const SINK_UNWRITTEN_BYTES_MAX: usize = 4 * 1024 * 1024;
 
+/// How soon a file sink tries again what there was no room for: 500 ms.
+pub const SINK_NO_ROOM_RETRY_NS: u64 = 500_000_000;
+
 /// Batches that a sink has and has not let go, of which latencies are kept apart.
 pub const UNRELEASED_BATCHES_MAX: usize = 4096;
 

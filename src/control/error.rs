@@ -79,7 +79,13 @@ impl From<DirectoryError> for JobError {
             }
             DirectoryError::Io { .. } => ErrorClass::Io,
         };
-        JobError::new(class, error.to_string())
+        let remedy = match error {
+            DirectoryError::Io { ref source, .. } if is_refused(source.kind()) => {
+                "; name a directory this user may write as durability.dir"
+            }
+            _ => "",
+        };
+        JobError::new(class, format!("{error}{remedy}"))
     }
 }
 

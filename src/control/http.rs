@@ -19,7 +19,8 @@ mod request;
 pub(super) use client::find_job;
 
 use std::io::{self, Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc;
@@ -32,6 +33,9 @@ use crate::limits::{
 };
 use crate::reactor::{Clock, SystemClock, spawn_thread};
 use request::{Head, Method};
+
+/// Descriptors kept for the day on which there are no others: who asks why gets an answer.
+const SPARE_DESCRIPTORS: usize = 2;
 
 /// What may be asked.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -150,10 +154,19 @@ where
     A: Fn(Question) + Send + Sync + 'static,
 {
     let open = Arc::new(AtomicUsize::new(0));
+    // Connections that have been served take the places of those descriptors that were used.
+    let mut spare: Vec<OwnedFd> = Vec::new();
+    let clones = (0..SPARE_DESCRIPTORS).filter_map(|_| listener.try_clone().ok());
+    spare.extend(clones.map(OwnedFd::from));
+    let (to_spare, served_streams) = mpsc::channel::<TcpStream>();
     loop {
-        let Ok((stream, _)) = listener.accept() else {
-            // Out of descriptors, or a peer that went away: neither is cured by trying at once.
-            crate::reactor::sleep(Duration::from_millis(20));
+        let accepted = listener.accept();
+        spare.extend(served_streams.try_iter().map(OwnedFd::from));
+        spare.truncate(SPARE_DESCRIPTORS);
+        let Ok((stream, _)) = accepted else {
+            // A peer that went away, or no descriptor but a spare one.
+            let freed = spare.pop().is_some();
+            crate::reactor::sleep(Duration::from_millis(if freed { 0 } else { 20 }));
             continue;
         };
         if open.load(Ordering::Acquire) >= HTTP_CONNECTIONS_MAX {
@@ -161,9 +174,12 @@ where
         }
         open.fetch_add(1, Ordering::AcqRel);
         let (asking, served) = (Arc::clone(ask), Arc::clone(&open));
+        let to_spare = to_spare.clone();
         let serving = spawn_thread("http-peer", core_cpus, move || {
             // A peer that went away is nobody's loss.
             let _ = serve(&stream, &*asking);
+            let _ = stream.shutdown(Shutdown::Both);
+            let _ = to_spare.send(stream);
             served.fetch_sub(1, Ordering::AcqRel);
         });
         if serving.is_err() {

@@ -53,6 +53,9 @@ pub enum DiskResult {
     Read(Vec<u8>),
     /// Of `write` and `write_from`: the buffer given, all of it written.
     Written(Vec<u8>),
+    /// Of `write`: there is no room for them on the disk, or in a quota. The buffer given; what of it was
+    /// written is to be written again.
+    NoRoom(io::Error, Vec<u8>),
     /// Of `sync`, `sync_range`, `sync_directory`, `rename`, `close`, `remove`.
     Done,
     /// Of `stat_path` and `stat_file`.

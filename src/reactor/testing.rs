@@ -317,7 +317,12 @@ impl TestDisk {
         let system = Rc::clone(&self.files.system);
         let system = &mut *system.borrow_mut();
         if let Some(error) = system.take_planted(action.kind()) {
-            return Err(error);
+            return match action {
+                Action::Write(_, _, bytes) if error.kind() == io::ErrorKind::StorageFull => {
+                    Ok(DiskResult::NoRoom(error, bytes))
+                }
+                _ => Err(error),
+            };
         }
         match action {
             Action::Open(path, mode) => {

@@ -11,6 +11,7 @@
 //! - Rows are written in the order in which they came, each whole in one part.
 //! - One buffer is being filled while at most one is being written.
 //! - A part is begun by its first row: no part is empty.
+//! - A disk without room is waited for: the sink is full until the same buffer has been written.
 //!
 //! Deliberately absent: when output may leave. It leaves at once.
 
@@ -66,6 +67,9 @@ pub struct FileSink {
     closing: VecDeque<ClosingPart>,
     next_part: u32,
     is_finishing: bool,
+    /// The disk had no room for the rows of this sink when it was last asked.
+    lacks_room: bool,
+    notice: Option<String>,
     failure: Option<Failure>,
     has_failed: bool,
     counters: SinkCounters,
@@ -92,6 +96,8 @@ impl FileSink {
             closing: VecDeque::new(),
             next_part: 0,
             is_finishing: false,
+            lacks_room: false,
+            notice: None,
             failure: None,
             has_failed: false,
             counters: SinkCounters::default(),
@@ -128,7 +134,7 @@ impl FileSink {
         let now_ns = io.clock().monotonic_ns();
         let Some(part) = &mut self.part else { return Ok(false) };
         let mut busy = false;
-        if let Some(written) = part.advance(io.disk())? {
+        if let Some(written) = part.advance(now_ns, io.disk())? {
             self.counters.rows_out += written.rows;
             self.counters.bytes_out += written.bytes.len() as u64;
             self.spare = written.bytes;
@@ -161,6 +167,23 @@ impl FileSink {
         let full = std::mem::replace(&mut self.filling, empty);
         let part = self.part.as_mut().expect("a buffer is written into a part");
         part.write(full.bytes, full.rows, io.disk());
+    }
+
+    /// Says once that rows wait for room on the disk, and once that they do no longer.
+    fn note_room(&mut self) {
+        let waits = self.part.as_ref().is_some_and(|part| part.waits_until_ns().is_some());
+        // While a buffer is tried again, nobody knows.
+        let is_trying = self.part.as_ref().is_some_and(|part| !part.is_ready());
+        let directory = self.options.directory.display();
+        if waits && !self.lacks_room {
+            self.lacks_room = true;
+            self.notice = Some(format!(
+                "no space left for {directory}: rows wait; free some, and the job goes on by itself"
+            ));
+        } else if !is_trying && self.lacks_room {
+            self.lacks_room = false;
+            self.notice = Some(format!("there is space again for {directory}"));
+        }
     }
 
     /// True when the part at hand takes no more than what has come so far.
@@ -210,7 +233,16 @@ impl Sink for FileSink {
 
     fn is_full(&self) -> bool {
         let being_written = self.part.as_ref().map_or(0, OpenPart::bytes_being_written);
-        self.has_failed || self.filling.bytes.len() + being_written >= SINK_UNWRITTEN_BYTES_MAX
+        self.has_failed
+            || self.lacks_room
+            || self.filling.bytes.len() + being_written >= SINK_UNWRITTEN_BYTES_MAX
+    }
+
+    fn blocked_by(&self) -> Option<String> {
+        let directory = self.options.directory.display();
+        self.lacks_room.then(|| {
+            format!("no space left for {directory}: free some, and the job goes on by itself")
+        })
     }
 
     fn poll(&mut self, io: &mut dyn Io) -> bool {
@@ -218,6 +250,7 @@ impl Sink for FileSink {
             return false;
         }
         let result = self.advance(io);
+        self.note_room();
         self.record(result)
     }
 
@@ -229,6 +262,9 @@ impl Sink for FileSink {
     }
 
     fn wakes_at_ns(&self) -> Option<u64> {
+        if let Some(retry_ns) = self.part.as_ref().and_then(OpenPart::waits_until_ns) {
+            return Some(retry_ns);
+        }
         // While something is under way its completion wakes the core.
         let part = self.part.as_ref().filter(|part| part.is_ready())?;
         let old_ns = part.opened_ns() + self.options.part_age_ns_max;
@@ -240,6 +276,10 @@ impl Sink for FileSink {
 
     fn take_failure(&mut self) -> Option<Failure> {
         self.failure.take()
+    }
+
+    fn take_notice(&mut self) -> Option<String> {
+        self.notice.take()
     }
 
     fn counters(&self) -> &SinkCounters {

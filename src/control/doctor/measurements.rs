@@ -119,7 +119,7 @@ fn file_system(directory: &Path, found: &io::Result<FileSystem>) -> Vec<Check> {
     checks.push(match system.free_bytes {
         bytes if bytes < FREE_BYTES_MIN => Check::obstacle("free space", free, "free some"),
         bytes if bytes < FREE_BYTES_ADVISED => {
-            Check::advice("free space", free, "watch it: a full disk ends the job with exit 5")
+            Check::advice("free space", free, "watch it: with a full disk the job waits")
         }
         _ => Check::good("free space", free),
     });

@@ -344,6 +344,9 @@ impl Files {
                 return None;
             }
             Outcome::Failed(error, Some(bytes)) if is_passing(&error) => (bytes, 0),
+            Outcome::Failed(error, Some(bytes)) if has_no_room(&error) => {
+                return Some(DiskResult::NoRoom(error, bytes));
+            }
             Outcome::Failed(error, _) => return Some(DiskResult::Failed(error)),
             _ => unreachable!("a write moves bytes or fails"),
         };
@@ -443,6 +446,11 @@ fn is_passing(error: &io::Error) -> bool {
 
 fn c_string(path: &Path) -> io::Result<CString> {
     Ok(CString::new(path.as_os_str().as_bytes())?)
+}
+
+/// Room may come back.
+fn has_no_room(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
 }
 
 #[cfg(test)]

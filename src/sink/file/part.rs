@@ -7,6 +7,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::FileSinkOptions;
+use crate::limits::SINK_NO_ROOM_RETRY_NS;
 use crate::reactor::{Disk, DiskResult, FileId, OpenMode, OperationId};
 use crate::stdx::Failure;
 
@@ -31,7 +32,19 @@ pub(super) struct OpenPart {
 enum Stage {
     Opening(OperationId),
     Ready(FileId),
-    Writing { file: FileId, operation: OperationId, rows: u64, bytes: usize },
+    Writing {
+        file: FileId,
+        operation: OperationId,
+        rows: u64,
+        bytes: usize,
+    },
+    /// There is no room for the buffer, which is the last of the part so far; tried again then.
+    Waiting {
+        file: FileId,
+        buffer: Vec<u8>,
+        rows: u64,
+        until_ns: u64,
+    },
 }
 
 /// A buffer that the operating system has taken.
@@ -76,11 +89,23 @@ impl OpenPart {
         OpenPart { names, opened_ns: now_ns, stage, bytes: 0 }
     }
 
-    /// Takes what the disk has answered.
-    pub(super) fn advance(&mut self, disk: &mut dyn Disk) -> Result<Option<Written>, Failure> {
-        match self.stage {
+    /// Takes what the disk has answered; tries again what there was no room for.
+    pub(super) fn advance(
+        &mut self,
+        now_ns: u64,
+        disk: &mut dyn Disk,
+    ) -> Result<Option<Written>, Failure> {
+        match &mut self.stage {
             Stage::Ready(_) => Ok(None),
-            Stage::Opening(operation) => match disk.take_result(operation) {
+            Stage::Waiting { until_ns, .. } if now_ns < *until_ns => Ok(None),
+            Stage::Waiting { file, buffer, rows, .. } => {
+                let (file, buffer, rows) = (*file, std::mem::take(buffer), *rows);
+                self.bytes -= buffer.len() as u64;
+                self.stage = Stage::Ready(file);
+                self.write(buffer, rows, disk);
+                Ok(None)
+            }
+            &mut Stage::Opening(operation) => match disk.take_result(operation) {
                 None => Ok(None),
                 Some(DiskResult::Opened(file)) => {
                     self.stage = Stage::Ready(file);
@@ -88,14 +113,21 @@ impl OpenPart {
                 }
                 Some(result) => Err(failure("create", &self.names.hidden, result)),
             },
-            Stage::Writing { file, operation, rows, .. } => match disk.take_result(operation) {
-                None => Ok(None),
-                Some(DiskResult::Written(bytes)) => {
-                    self.stage = Stage::Ready(file);
-                    Ok(Some(Written { bytes, rows }))
+            &mut Stage::Writing { file, operation, rows, .. } => {
+                match disk.take_result(operation) {
+                    None => Ok(None),
+                    Some(DiskResult::NoRoom(_, buffer)) => {
+                        let until_ns = now_ns.saturating_add(SINK_NO_ROOM_RETRY_NS);
+                        self.stage = Stage::Waiting { file, buffer, rows, until_ns };
+                        Ok(None)
+                    }
+                    Some(DiskResult::Written(bytes)) => {
+                        self.stage = Stage::Ready(file);
+                        Ok(Some(Written { bytes, rows }))
+                    }
+                    Some(result) => Err(failure("write", &self.names.hidden, result)),
                 }
-                Some(result) => Err(failure("write", &self.names.hidden, result)),
-            },
+            }
         }
     }
 
@@ -122,7 +154,19 @@ impl OpenPart {
 
     /// Bytes the operating system has not taken yet.
     pub(super) fn bytes_being_written(&self) -> usize {
-        if let Stage::Writing { bytes, .. } = self.stage { bytes } else { 0 }
+        match &self.stage {
+            Stage::Writing { bytes, .. } => *bytes,
+            Stage::Waiting { buffer, .. } => buffer.len(),
+            Stage::Opening(_) | Stage::Ready(_) => 0,
+        }
+    }
+
+    /// When a buffer is tried again for which there was no room: monotonic ns.
+    pub(super) fn waits_until_ns(&self) -> Option<u64> {
+        match self.stage {
+            Stage::Waiting { until_ns, .. } => Some(until_ns),
+            _ => None,
+        }
     }
 
     /// When the part was begun.
@@ -196,7 +240,7 @@ fn is_done(
 
 fn failure(verb: &str, path: &Path, result: DiskResult) -> Failure {
     let error = match result {
-        DiskResult::Failed(error) => error,
+        DiskResult::Failed(error) | DiskResult::NoRoom(error, _) => error,
         _ => io::Error::other("the disk gave another answer than was asked for"),
     };
     let remedy = match error.kind() {

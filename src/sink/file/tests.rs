@@ -219,12 +219,44 @@ fn what_the_disk_refuses_is_a_failure_with_path_and_remedy() {
         &format!("cannot create {open}: entity not found; was the"),
     );
     check_failure(
-        Kind::Write,
+        Kind::Sync,
         StorageFull,
-        &format!("cannot write {open}: no storage space; free space or"),
+        &format!("cannot sync {open}: no storage space; free space or"),
     );
     check_failure(Kind::Sync, Other, &format!("cannot sync {open}: other error; rows after"));
     check_failure(Kind::SyncDirectory, Other, "cannot sync out: other error; rows after");
+}
+
+#[test]
+fn a_disk_without_room_is_waited_for() {
+    let files = TestFiles::default();
+    let (mut sink, mut io) = (sink(1000), TestIo::new(&files, 1, 0));
+    // Twice there is no room.
+    for _ in 0..2 {
+        files.plant(Kind::Write, std::io::ErrorKind::StorageFull);
+    }
+    sink.write(&batch(0..3), &mut io);
+    io.clock.advance_ms(20);
+    for _ in 0..10 {
+        sink.poll(&mut io);
+    }
+    assert!(sink.is_full() && sink.counters().rows_out == 0);
+    assert!(sink.blocked_by().is_some_and(|by| by.starts_with("no space left for out")));
+    assert!(sink.take_notice().is_some_and(|notice| notice.contains("rows wait; free some")));
+    for _ in 0..2 {
+        let wakes_ns = sink.wakes_at_ns().expect("it tries again");
+        assert!(wakes_ns > io.clock().monotonic_ns());
+        io.clock.advance_ms(600);
+        for _ in 0..10 {
+            sink.poll(&mut io);
+        }
+    }
+    assert_eq!((sink.is_full(), sink.counters().rows_out), (false, 3));
+    assert_eq!(sink.take_notice().as_deref(), Some("there is space again for out"));
+    assert!(sink.blocked_by().is_none() && sink.take_notice().is_none());
+    finish(&mut sink, &mut io);
+    assert!(sink.take_failure().is_none());
+    assert_eq!(files.bytes("out/part-0003-01-00000.csv"), b"number\n0\n1\n2\n");
 }
 
 #[test]
