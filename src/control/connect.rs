@@ -188,7 +188,7 @@ fn open_frame_files(
     let unknown = plan.unknown();
     if !unknown.is_empty() {
         let unknown = unknown.join(", ");
-        say(&format!("note: source \"{name}\": files have columns the table lacks: {unknown}"));
+        log::note(&format!("source \"{name}\": files have columns the table lacks: {unknown}"));
     }
     let plan = Arc::new(plan);
     let options = FrameFileSourceOptions {
