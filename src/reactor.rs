@@ -77,6 +77,8 @@ pub trait Io {
     fn network(&mut self) -> &mut dyn Network;
     /// Files.
     fn disk(&mut self) -> &mut dyn Disk;
+    /// Hands to the kernel what was begun so far, rather than at the end of the round.
+    fn submit(&mut self) {}
     /// How long the core has slept so far.
     fn parked_ns(&self) -> u64 {
         0

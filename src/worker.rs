@@ -116,6 +116,8 @@ impl Task for Worker {
         for index in (0..self.stages.len()).rev() {
             busy |= self.serve(index, now, io);
         }
+        // Results need not wait for the rest of the turn.
+        io.submit();
         for source in &mut self.sources {
             source.drain_messages(io);
         }

@@ -158,6 +158,14 @@ impl Io for CoreIo {
         self.round_ns
     }
 
+    fn submit(&mut self) {
+        self.sockets.flush(&mut self.ring);
+        if self.ring.has_unsubmitted() {
+            // An error is there again at the next poll, which reports it.
+            let _ = self.ring.submit();
+        }
+    }
+
     fn round_ms(&self) -> i64 {
         self.wall.ms
     }
