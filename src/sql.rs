@@ -4,7 +4,7 @@
 //! Out: a [`Plan`]: operators with compiled expressions, sources, sinks; or every mistake with its
 //! place.
 //!
-//! Read: `error` (mistakes and places) · `dialect`, `tokens`, `statement`, `ddl`, `type_syntax` (text to syntax) · `walk`,
+//! Read: `error` (mistakes and places) · `dialect`, `tokens`, `hints`, `statement`, `ddl`, `type_syntax` (text to syntax) · `walk`,
 //! `refuse`, `reserved`, `aliases`, `rewrite`, `literals`, `interval` (what is supported, in forms DataFusion reads) ·
 //! `types`, `catalog` · `planner`, `relations`, `fields`, `words` (DataFusion's planner, set up as Flink's) · `bind`,
 //! `operators`, `integers`, `floats`, `texts`, `moments`, `similar`, `cast`, `functions` (expressions with Flink's types) · `streaming`, `relation`, `windows`, `aggregate`, `optimize`, `lower` (plans to the
@@ -24,6 +24,7 @@ mod eval;
 mod fields;
 mod floats;
 mod functions;
+mod hints;
 mod integers;
 mod interval;
 mod intervals;

@@ -10,10 +10,11 @@ use sqlparser::ast::{CastKind, Expr, Query, SetExpr, Statement, TableFactor, Tab
 use sqlparser::dialect::Dialect;
 use sqlparser::keywords::Keyword;
 use sqlparser::parser::{Parser, ParserError};
-use sqlparser::tokenizer::{Location, Token, TokenWithSpan, Tokenizer, Whitespace};
+use sqlparser::tokenizer::{Location, Token, TokenWithSpan, Tokenizer};
 use std::cell::Cell;
 
 use super::error::{Checked, Fault};
+use super::hints::Hints;
 use super::rewrite::call;
 use super::tokens::in_known_forms;
 use super::type_syntax::parse_type;
@@ -177,15 +178,15 @@ pub(super) fn select_all(from: Vec<TableWithJoins>) -> Checked<Box<Query>> {
     Ok(query)
 }
 
-/// Tokens of `text`, within the limits, without what Flink does not know.
-pub(super) fn tokenize(text: &str) -> Checked<Vec<TokenWithSpan>> {
+/// Tokens of `text`, within the limits, without what Flink does not know; and its hints.
+pub(super) fn tokenize(text: &str) -> Checked<(Vec<TokenWithSpan>, Hints)> {
     if text.len() > SQL_TEXT_BYTES_MAX {
         return Err(Fault::anywhere(format!(
             "the SQL text has {} bytes, more than {SQL_TEXT_BYTES_MAX}; split the job",
             text.len()
         )));
     }
-    let tokens =
+    let mut tokens =
         Tokenizer::new(&FlinkDialect::new(0), text).tokenize_with_location().map_err(|error| {
             Fault::at(error.location, format!("{}; close what is open here", error.message))
         })?;
@@ -193,9 +194,10 @@ pub(super) fn tokenize(text: &str) -> Checked<Vec<TokenWithSpan>> {
         let message = format!("the SQL text has more than {SQL_TOKENS_MAX} tokens; split the job");
         return Err(Fault::span(token.span, message));
     }
+    let hints = Hints::take(&mut tokens)?;
     tokens.iter().try_for_each(check_token)?;
     check_nesting(&tokens)?;
-    in_known_forms(text, tokens)
+    Ok((in_known_forms(text, tokens)?, hints))
 }
 
 /// Refuses what another dialect would read differently.
@@ -203,9 +205,6 @@ fn check_token(token: &TokenWithSpan) -> Checked<()> {
     let message = match &token.token {
         Token::DoubleQuotedString(text) => {
             format!("\"{text}\" is not an identifier; write `{text}`, or '{text}' for a string")
-        }
-        Token::Whitespace(Whitespace::MultiLineComment(text)) if text.starts_with('+') => {
-            "the hint /*+ … */ is not supported; put options into WITH (…) or the TOML file".into()
         }
         Token::DoubleColon => ":: is not supported; write CAST(… AS …)".into(),
         Token::DoubleEq => "== is not supported; write =".into(),

@@ -8,6 +8,7 @@ use std::fmt;
 use std::path::PathBuf;
 
 use super::SqlText;
+use super::hints::unmarked;
 
 /// What is wrong and what to do, with the place in the file the user wrote.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -89,7 +90,7 @@ impl SqlText {
 
 /// Errors are one line each; text of other crates may not be.
 fn one_line(message: &str) -> String {
-    message.split_whitespace().collect::<Vec<_>>().join(" ")
+    unmarked(message).split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 /// `; did you mean `x`?` for the nearest candidate, or nothing when none is near.

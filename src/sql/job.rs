@@ -8,6 +8,7 @@ use super::ddl::CreateTable;
 use super::dialect::select_all;
 use super::error::{Checked, Fault};
 use super::functions::BindOptions;
+use super::hints::Hints;
 use super::lower::lower;
 use super::optimize::optimize;
 use super::planner::Planner;
@@ -96,10 +97,11 @@ impl<'a> Job<'a> {
     fn read(&mut self, text: &'a SqlText) {
         match parse_statements(text) {
             Err(fault) => self.errors.push(text.error(fault)),
-            Ok(statements) => {
+            Ok((statements, mut hints)) => {
+                self.settings.notes.append(&mut hints.notes);
                 for statement in statements {
                     let location = statement.location;
-                    if let Err(fault) = self.statement(text, statement) {
+                    if let Err(fault) = self.statement(text, statement, &hints) {
                         self.errors.push(text.error(fault.or_at(location)));
                     }
                 }
@@ -107,7 +109,7 @@ impl<'a> Job<'a> {
         }
     }
 
-    fn statement(&mut self, text: &'a SqlText, statement: Statement) -> Checked<()> {
+    fn statement(&mut self, text: &'a SqlText, statement: Statement, hints: &Hints) -> Checked<()> {
         match statement.kind {
             StatementKind::CreateTable(table) => self.create_table(*table),
             StatementKind::CreateView { name, if_not_exists: true, .. }
@@ -115,13 +117,16 @@ impl<'a> Job<'a> {
             {
                 Ok(())
             }
-            StatementKind::CreateView { name, columns, query, .. } => {
+            StatementKind::CreateView { name, columns, mut query, .. } => {
+                hints.apply_to_query(&mut query, text, &mut self.catalog)?;
                 self.create_view(&name, &columns, query)
             }
             StatementKind::Set { key, value } => {
                 self.settings.set(&key, &value).map_err(Fault::anywhere)
             }
-            StatementKind::Insert { table, columns, query } => {
+            StatementKind::Insert { mut table, columns, mut query } => {
+                hints.apply_to_name(&mut table, text, &mut self.catalog)?;
+                hints.apply_to_query(&mut query, text, &mut self.catalog)?;
                 let (location, options) = (statement.location, self.options());
                 self.inserts.push(Insert { text, location, options, table, columns, query });
                 Ok(())

@@ -3,6 +3,7 @@
 use sqlparser::ast::Ident;
 
 use super::error::{Checked, Fault};
+use super::hints::MARK;
 
 /// The reserved words of Flink 2.3, as its parser answers when asked for each.
 const WORDS: &str = "ABS ALL ALLOCATE ALTER AND ANY ARE ARRAY ARRAY_CONCAT_AGG ARRAY_MAX_CARDINALITY AS \
@@ -52,8 +53,12 @@ fn is_reserved(word: &str) -> bool {
     WORDS.split(' ').any(|reserved| reserved.eq_ignore_ascii_case(word))
 }
 
-/// Refuses a reserved word where a name stands.
+/// Refuses a reserved word where a name stands, and a table's hint where none stands.
 pub(super) fn check_name(name: &Ident) -> Checked<()> {
+    if name.value.contains(MARK) {
+        let message = "the hint OPTIONS stands behind a table's name in FROM, JOIN or INSERT INTO";
+        return Err(Fault::span(name.span, message));
+    }
     if name.quote_style.is_some() || !is_reserved(&name.value) {
         return Ok(());
     }

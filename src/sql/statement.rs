@@ -12,6 +12,7 @@ use super::SqlText;
 use super::ddl::{CreateTable, parse_column_list, parse_create_table};
 use super::dialect::{FlinkDialect, parser_fault, tokenize};
 use super::error::{Checked, Fault};
+use super::hints::Hints;
 use super::reserved::check_name;
 use crate::limits::SQL_PARSER_DEPTH_MAX;
 
@@ -56,8 +57,8 @@ pub(super) enum StatementKind {
     },
 }
 
-/// The statements of a text, in order.
-pub(super) fn parse_statements(text: &SqlText) -> Checked<Vec<Statement>> {
+/// The statements of a text, in order, and its hints.
+pub(super) fn parse_statements(text: &SqlText) -> Checked<(Vec<Statement>, Hints)> {
     with_parser(text, |parser| {
         let mut statements = Vec::new();
         let mut in_set = false;
@@ -89,26 +90,30 @@ pub(super) fn parse_statements(text: &SqlText) -> Checked<Vec<Statement>> {
 
 /// The column list of a TOML table: what stands between the parentheses of CREATE TABLE.
 pub(super) fn parse_schema(text: &SqlText) -> Checked<super::ddl::ColumnList> {
-    with_parser(text, |parser| {
+    let (list, _) = with_parser(text, |parser| {
         let list = parse_column_list(parser)?;
         match parser.peek_token() {
             token if token.token == Token::EOF => Ok(list),
             token => parser.expected("a comma or the end of the schema", token),
         }
-    })
+    })?;
+    Ok(list)
 }
 
-/// Runs `parse` over a text's tokens, and gives its error a place.
+/// Runs `parse` over a text's tokens, and gives its error a place; hints come beside the result.
 fn with_parser<T>(
     text: &SqlText,
     parse: impl FnOnce(&mut Parser) -> Result<T, ParserError>,
-) -> Checked<T> {
-    let tokens = tokenize(&text.text)?;
+) -> Checked<(T, Hints)> {
+    let (tokens, hints) = tokenize(&text.text)?;
     let dialect = FlinkDialect::new(tokens.len());
     let mut parser = Parser::new(&dialect)
         .with_recursion_limit(SQL_PARSER_DEPTH_MAX)
         .with_tokens_with_locations(tokens);
-    parse(&mut parser).map_err(|error| parser_fault(error, parser.peek_token().span.start))
+    match parse(&mut parser) {
+        Ok(parsed) => Ok((parsed, hints)),
+        Err(error) => Err(parser_fault(error, parser.peek_token().span.start)),
+    }
 }
 
 /// `EXECUTE STATEMENT SET BEGIN` or `BEGIN STATEMENT SET;`.

@@ -4,6 +4,7 @@ mod errors;
 mod expressions;
 mod golden;
 mod graphs;
+mod hints;
 mod limits;
 mod nested;
 mod refusals;

@@ -195,7 +195,9 @@ mod tests {
     #[track_caller]
     fn check(text: &str, expected: &str) {
         let shown = match tokenize(text) {
-            Ok(tokens) => tokens.iter().map(|token| token.token.to_string()).collect::<String>(),
+            Ok((tokens, _)) => {
+                tokens.iter().map(|token| token.token.to_string()).collect::<String>()
+            }
             Err(fault) => fault.message,
         };
         assert_eq!(shown, expected, "{text}");

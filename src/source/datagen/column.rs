@@ -1,4 +1,6 @@
-//! Column: the values of one column, row by row.
+//! Column: the values of one column, row by row; of ARRAY, MAP and ROW, see `nested`.
+
+mod nested;
 
 use std::sync::Arc;
 
@@ -38,10 +40,16 @@ pub(super) enum Choice {
     Bytes { length: usize, varies: bool },
     /// The moment, or up to so many milliseconds before it.
     Moment { past_ms_max: i64 },
+    /// So many elements.
+    Array { length: usize, element: Box<Column> },
+    /// So many entries, or fewer where keys happen to be equal.
+    Map { length: usize, key: Box<Column>, value: Box<Column> },
+    /// A field each.
+    Row(Vec<Column>),
 }
 
 /// See the module.
-#[derive(Debug)]
+#[derive(Clone, PartialEq, Debug)]
 pub(super) struct Column {
     values: Values,
     data_type: DataType,
@@ -67,6 +75,15 @@ impl Values {
                 choice: Choice::Digits { length, .. } | Choice::Bytes { length, .. },
                 ..
             } => *length,
+            Values::Random { choice: Choice::Array { length, element }, .. } => {
+                length.saturating_mul(element.bytes_max())
+            }
+            Values::Random { choice: Choice::Map { length, key, value }, .. } => {
+                length.saturating_mul(key.bytes_max().saturating_add(value.bytes_max()))
+            }
+            Values::Random { choice: Choice::Row(fields), .. } => {
+                fields.iter().map(Column::bytes_max).fold(0, usize::saturating_add)
+            }
             // A decimal, or a number as text.
             _ => 24,
         }
@@ -78,20 +95,29 @@ impl Column {
         Column { values, data_type, seed }
     }
 
+    /// Bytes of the longest value, with its offset.
+    fn bytes_max(&self) -> usize {
+        self.values.bytes_max().saturating_add(size_of::<i32>())
+    }
+
     /// Rows `first..first + rows`.
     pub(super) fn make(&self, first: u64, rows: usize, now: Timestamp) -> ArrayRef {
         match &self.values {
             Values::Sequence { start, .. } => self.sequence(*start, first, rows),
             Values::Random { choice, null_rate } => {
-                let rate = *null_rate;
-                let row = |row: u64| {
-                    let mut random = Random::new(self.seed, row);
-                    // Without NULLs no number is drawn for them.
-                    let present = rate <= 0.0 || random.fraction() >= rate;
-                    present.then_some(random)
-                };
-                let random = (first..).take(rows).map(row);
-                self.random(choice, random, now)
+                let random = |row: u64| Some(Random::new(self.seed, row));
+                let rows = present((first..).take(rows).map(random), *null_rate);
+                self.random(choice, rows, now)
+            }
+        }
+    }
+
+    /// A value for each generator, NULL where there is none: parts of an ARRAY, MAP or ROW.
+    fn parts(&self, generators: Vec<Option<Random>>, now: Timestamp) -> ArrayRef {
+        match &self.values {
+            Values::Sequence { .. } => unreachable!("only whole columns are sequences"),
+            Values::Random { choice, null_rate } => {
+                self.random(choice, present(generators.into_iter(), *null_rate), now)
             }
         }
     }
@@ -109,6 +135,9 @@ impl Column {
         now: Timestamp,
     ) -> ArrayRef {
         match *choice {
+            Choice::Array { length, ref element } => self.arrays(length, element, rows, now),
+            Choice::Map { length, ref key, ref value } => self.maps(length, key, value, rows, now),
+            Choice::Row(ref fields) => self.structs(fields, rows, now),
             Choice::Flag => {
                 let flags = rows.map(|row| row.map(|mut random| random.below(2) == 1));
                 Arc::new(flags.collect::<BooleanArray>())
@@ -204,6 +233,18 @@ impl Column {
         let numbers = cast(&numbers, &form).expect("days and times of a day are small");
         cast(&numbers, &self.data_type).expect("a time and its number have one form")
     }
+}
+
+/// Generators of the rows that are not NULL. Without NULLs no number is drawn for them.
+fn present(
+    rows: impl Iterator<Item = Option<Random>>,
+    null_rate: f64,
+) -> impl Iterator<Item = Option<Random>> {
+    rows.map(move |row| {
+        row.and_then(|mut random| {
+            (null_rate <= 0.0 || random.fraction() >= null_rate).then_some(random)
+        })
+    })
 }
 
 /// A number from `min` to `max`.

@@ -3,16 +3,16 @@
 use std::collections::BTreeMap;
 use std::str::FromStr;
 
-use arrow::datatypes::{DataType, Schema};
+use arrow::datatypes::{DataType, Field, FieldRef, Schema};
 
-use super::column::{Choice, Values};
+use super::column::{Choice, Column, Values};
 use crate::limits::BATCH_BYTES_MAX;
 use crate::stdx::{did_you_mean, parse_duration};
 
 /// `fields.COLUMN.OPTION = VALUE`.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct FieldOption {
-    /// Of the table.
+    /// Of the table; a part of it as `column.field`, `column.element`, `column.key`, `column.value`.
     pub column: String,
     /// `kind`, `min`, `max`, `start`, `end`, `length`, `max-past`, `null-rate` or `var-len`.
     pub option: String,
@@ -32,6 +32,9 @@ pub struct FieldFault {
 /// Characters or bytes of a value unless it says otherwise, as in Flink.
 const LENGTH_DEFAULT: usize = 100;
 
+/// Elements of an ARRAY or MAP unless it says otherwise, as in Flink.
+const ELEMENTS_DEFAULT: usize = 3;
+
 /// Longest value: several must fit into a batch.
 const LENGTH_MAX: usize = BATCH_BYTES_MAX / 16;
 
@@ -44,7 +47,9 @@ pub(super) fn values_of(
     fields: &[FieldOption],
 ) -> Result<Vec<Values>, Vec<FieldFault>> {
     let mut faults = Vec::new();
-    let names: Vec<&str> = schema.fields().iter().map(|field| field.name().as_str()).collect();
+    let mut names = Vec::new();
+    schema.fields().iter().for_each(|field| add_names(field.name(), field.data_type(), &mut names));
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
     for (index, field) in fields.iter().enumerate() {
         if !names.contains(&field.column.as_str()) {
             let hint = did_you_mean(&field.column, &names);
@@ -54,29 +59,79 @@ pub(super) fn values_of(
     }
     let mut all = Vec::new();
     for field in schema.fields() {
-        let mut reader = Reader::new(field.name(), fields);
-        match reader.values(field.data_type()) {
-            Some(values) if reader.faults.is_empty() => all.push(values),
-            _ => faults.extend(reader.faults),
+        match column_values(field.name(), field, fields) {
+            Ok(values) => all.push(values),
+            Err(found) => faults.extend(found),
         }
     }
     if faults.is_empty() { Ok(all) } else { Err(faults) }
 }
 
+/// What options may be of: a column and its parts.
+fn add_names(name: &str, data_type: &DataType, names: &mut Vec<String>) {
+    for (part, field) in parts_of(name, data_type) {
+        add_names(&part, field.data_type(), names);
+    }
+    names.push(name.to_owned());
+}
+
+/// Parts of a column, each with its name.
+fn parts_of(name: &str, data_type: &DataType) -> Vec<(String, FieldRef)> {
+    let part = |part: &str, field: &FieldRef| (format!("{name}.{part}"), FieldRef::clone(field));
+    match data_type {
+        DataType::List(element) => vec![part("element", element)],
+        DataType::Struct(fields) => fields.iter().map(|field| part(field.name(), field)).collect(),
+        DataType::Map(entries, _) => match entries.data_type() {
+            DataType::Struct(pair) if pair.len() == 2 => {
+                vec![part("key", &pair[0]), part("value", &pair[1])]
+            }
+            _ => Vec::new(),
+        },
+        _ => Vec::new(),
+    }
+}
+
+/// Values of a column, or of a part of one.
+fn column_values(
+    name: &str,
+    field: &Field,
+    fields: &[FieldOption],
+) -> Result<Values, Vec<FieldFault>> {
+    let mut parts = Vec::new();
+    let mut faults = Vec::new();
+    for (part, inner) in parts_of(name, field.data_type()) {
+        match column_values(&part, &inner, fields) {
+            Ok(values) => parts.push(Column::new(values, inner.data_type().clone(), 0)),
+            Err(found) => faults.extend(found),
+        }
+    }
+    if !faults.is_empty() {
+        return Err(faults);
+    }
+    let mut reader = Reader::new(name, fields, parts);
+    let values = reader.values(field);
+    match values {
+        Some(values) if reader.faults.is_empty() => Ok(values),
+        _ => Err(reader.faults),
+    }
+}
+
 /// Reads the options of one column.
 struct Reader<'a> {
     column: &'a str,
+    /// Of an ARRAY, MAP or ROW.
+    parts: Vec<Column>,
     /// By Flink's name: where it stands, what it says.
     options: BTreeMap<String, (usize, &'a str)>,
     faults: Vec<FieldFault>,
 }
 
 impl<'a> Reader<'a> {
-    fn new(column: &'a str, fields: &'a [FieldOption]) -> Reader<'a> {
+    fn new(column: &'a str, fields: &'a [FieldOption], parts: Vec<Column>) -> Reader<'a> {
         let own = fields.iter().enumerate().filter(|(_, field)| field.column == column);
         let options =
             own.map(|(index, field)| (field.option.replace('_', "-"), (index, &*field.value)));
-        Reader { column, options: options.collect(), faults: Vec::new() }
+        Reader { column, parts, options: options.collect(), faults: Vec::new() }
     }
 
     fn fail(&mut self, option: Option<usize>, message: String) {
@@ -84,11 +139,15 @@ impl<'a> Reader<'a> {
     }
 
     /// `None` when there is a fault.
-    fn values(&mut self, data_type: &DataType) -> Option<Values> {
+    fn values(&mut self, field: &Field) -> Option<Values> {
         let kind = self.options.get("kind").copied();
         let values = match kind {
-            None | Some((_, "random")) => self.random(data_type),
-            Some((_, "sequence")) => self.sequence(data_type),
+            None | Some((_, "random")) => self.random(field),
+            Some((index, "sequence")) if self.column.contains('.') => {
+                self.fail(Some(index), "a part of a column is no sequence".to_owned());
+                None
+            }
+            Some((_, "sequence")) => self.sequence(field.data_type()),
             Some((index, other)) => {
                 let hint = did_you_mean(other, &KINDS);
                 self.fail(Some(index), format!("\"{other}\" is unknown; {hint}"));
@@ -128,12 +187,42 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn random(&mut self, data_type: &DataType) -> Option<Values> {
+    fn random(&mut self, field: &Field) -> Option<Values> {
         let null_rate = self.parsed("null-rate", "a number from 0 to 1").unwrap_or(0.0_f64);
         if !(0.0..=1.0).contains(&null_rate) {
             self.out_of_range("null-rate", "0 to 1");
+        } else if null_rate > 0.0 && !field.is_nullable() {
+            self.out_of_range("null-rate", "0, because the column is NOT NULL");
         }
-        let choice = match data_type {
+        let choice = self.choice(field.data_type())?;
+        let values = Values::Random { choice, null_rate };
+        if values.bytes_max() > LENGTH_MAX {
+            let message = format!(
+                "values of column \"{}\" may have {} bytes; allowed: {LENGTH_MAX}",
+                self.column,
+                values.bytes_max()
+            );
+            let at = self.options.get("length").map(|(index, _)| *index);
+            self.fail(at, message);
+        }
+        Some(values)
+    }
+
+    fn choice(&mut self, data_type: &DataType) -> Option<Choice> {
+        Some(match data_type {
+            DataType::List(_) => {
+                let length = self.elements("an ARRAY");
+                Choice::Array { length, element: Box::new(self.parts.pop()?) }
+            }
+            DataType::Map(..) => {
+                let length = self.elements("a MAP");
+                let (value, key) = (self.parts.pop()?, self.parts.pop()?);
+                Choice::Map { length, key: Box::new(key), value: Box::new(value) }
+            }
+            DataType::Struct(_) => {
+                self.allow(&["kind", "null-rate"], "a ROW");
+                Choice::Row(std::mem::take(&mut self.parts))
+            }
             DataType::Boolean => {
                 self.allow(&["kind", "null-rate"], "a BOOLEAN");
                 Choice::Flag
@@ -172,8 +261,14 @@ impl<'a> Reader<'a> {
                 self.check_order(min <= max);
                 Choice::Integer { min, max }
             }
-        };
-        Some(Values::Random { choice, null_rate })
+        })
+    }
+
+    /// Elements of each value.
+    fn elements(&mut self, what: &str) -> usize {
+        self.allow(&["kind", "null-rate", "length"], what);
+        let length = self.number("length", Some((0, LENGTH_MAX as i64)));
+        length.map_or(ELEMENTS_DEFAULT, |length| usize::try_from(length).expect("it is in range"))
     }
 
     fn floats(&mut self, min: f64, max: f64) -> Option<Choice> {

@@ -204,7 +204,97 @@ fn wrong_options_are_named() {
     check_refused("i.min=5 i.max=4", &[(Some(1), "the smallest value is larger than the largest")]);
     let backwards = "i.kind=sequence i.start=5 i.end=3";
     check_refused(backwards, &[(Some(2), "the sequence ends before it starts")]);
-    let schema = table(&[("a", DataType::new_list(DataType::Int8, true))]);
+    let schema = table(&[("a", DataType::Duration(TimeUnit::Second))]);
     let faults = Datagen::new(&schema, &[], &[], 1).unwrap_err();
     assert!(faults[0].message.contains("datagen has no values of column \"a\""), "{faults:?}");
+    let field = Field::new("n", DataType::Int8, false);
+    let schema = Arc::new(Schema::new(vec![field]));
+    let faults = Datagen::new(&schema, &[], &options("n.null-rate=0.5"), 1).unwrap_err();
+    assert_eq!(
+        faults[0].message,
+        "0.5 is out of range; allowed: 0, because the column is NOT NULL"
+    );
+}
+
+/// `ROW<n TINYINT, s STRING>`.
+fn row_type() -> DataType {
+    let fields = [Field::new("n", DataType::Int8, true), Field::new("s", DataType::Utf8, true)];
+    DataType::Struct(fields.to_vec().into())
+}
+
+/// `MAP<key, TINYINT>`.
+fn map_type(key: DataType) -> DataType {
+    let pair = [Field::new("key", key, false), Field::new("value", DataType::Int8, true)];
+    let entries = Field::new("entries", DataType::Struct(pair.to_vec().into()), false);
+    DataType::Map(Arc::new(entries), false)
+}
+
+#[test]
+fn arrays_maps_and_rows_are_made_of_their_parts() {
+    let list = |element: DataType| DataType::new_list(element, true);
+    let three = |shown: &str| [shown; 3].join(" ");
+    let sevens = "x.element.min=7 x.element.max=7";
+    check(list(DataType::Int8), sevens, &three("[7, 7, 7]"));
+    check(list(DataType::Int8), &format!("{sevens} x.length=1"), &three("[7]"));
+    check(list(DataType::Int8), "x.length=0", &three("[]"));
+    check(list(DataType::Int8), "x.length=2 x.element.null-rate=1", &three("[, ]"));
+    check(list(DataType::Int8), "x.null-rate=1", &three(""));
+    let row = "x.n.min=1 x.n.max=1 x.s.length=0";
+    check(row_type(), row, &three("{n: 1, s: }"));
+    check(row_type(), &format!("{row} x.null-rate=1"), &three(""));
+    let rows = "x.length=1 x.element.n.min=1 x.element.n.max=1 x.element.s.length=0";
+    check(list(row_type()), rows, &three("[{n: 1, s: }]"));
+    let map = "x.length=1 x.key.min=5 x.key.max=5 x.value.min=1 x.value.max=1";
+    check(map_type(DataType::Int32), map, &three("{5: 1}"));
+    check(map_type(DataType::Int32), "x.length=0", &three("{}"));
+}
+
+#[test]
+fn keys_of_a_map_are_unlike_one_another() {
+    let batch = make(map_type(DataType::Utf8), "x.length=9 x.key.length=1", 500);
+    let maps = batch.column(0).as_map();
+    let mut lengths = Vec::new();
+    for row in 0..maps.len() {
+        let entries = maps.value(row);
+        let keys: Vec<&str> = entries.column(0).as_string::<i32>().iter().flatten().collect();
+        let mut unlike = keys.clone();
+        unlike.sort_unstable();
+        unlike.dedup();
+        assert_eq!(unlike.len(), keys.len());
+        lengths.push(keys.len());
+    }
+    assert!(lengths.iter().any(|length| *length < 9) && lengths.iter().all(|length| *length > 1));
+}
+
+#[test]
+fn nested_values_are_a_function_of_their_row() {
+    let schema =
+        table(&[("x", DataType::new_list(row_type(), true)), ("m", map_type(DataType::Utf8))]);
+    let fields = options("x.null-rate=0.2 x.element.n.null-rate=0.5 m.key.length=1");
+    let datagen = Datagen::new(&schema, &[0, 1], &fields, 3).unwrap();
+    let whole = datagen.make(0, 300, NOW);
+    assert_eq!(datagen.make(100, 50, NOW), whole.slice(100, 50));
+    let nulls = whole.column(0).null_count();
+    assert!((30..90).contains(&nulls), "{nulls}");
+    let texts = whole.column(1).as_map();
+    assert_ne!(texts.value(0), texts.value(1));
+}
+
+#[test]
+fn wrong_options_of_parts_are_named() {
+    let schema = table(&[("r", row_type()), ("a", DataType::new_list(DataType::Utf8, true))]);
+    let check = |fields: &str, message: &str| {
+        let faults = Datagen::new(&schema, &[], &options(fields), 1).unwrap_err();
+        let expected = FieldFault { option: Some(0), message: message.to_owned() };
+        assert_eq!(faults, [expected], "{fields}");
+    };
+    check("r.m.min=1", "there is no column \"r.m\"; did you mean \"r.n\"?");
+    check("r.n.min=1000", "1000 is out of range; allowed: -128 to 127");
+    check("r.n.kind=sequence", "a part of a column is no sequence");
+    check("r.kind=sequence", &format!("a sequence has no values of column \"r\": {}", row_type()));
+    check(
+        "a.var-len=true",
+        "an ARRAY has no option var-len; known: \"kind\", \"null-rate\" or \"length\"",
+    );
+    check("a.length=100000", "values of column \"a\" may have 10400000 bytes; allowed: 1048576");
 }

@@ -109,10 +109,6 @@ fn expressions_and_notations_that_are_not_supported() {
             "1:37: FOR SYSTEM_TIME AS OF is not supported",
         ),
         (
-            "INSERT INTO out SELECT auction FROM bid /*+ OPTIONS('a'='b') */",
-            "1:41: the hint /*+ … */ is not supported; put options into WITH (…) or the TOML file",
-        ),
-        (
             "INSERT INTO out SELECT \"auction\" FROM bid",
             "1:24: \"auction\" is not an identifier; write `auction`, or 'auction' for a string",
         ),
