@@ -1,9 +1,10 @@
 //! GROUP BY over a window function: keys, arguments and filters computed before, aggregates behind, and
 //! what is computed from several of them behind those.
 //!
-//! Read: here · `calls` (aggregates as calls of the operator).
+//! Read: here · `calls` (aggregates as calls of the operator) · `percentile`.
 
 mod calls;
+mod percentile;
 
 use arrow::datatypes::{DataType, Field, Schema, TimeUnit};
 use datafusion_common::DFSchema;

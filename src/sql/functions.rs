@@ -5,7 +5,7 @@
 //! `string`, `search`, `characters`, `like`, `regex`, `printf`, `encoding`, `hash`, `network` · numbers:
 //! `math`, `rounding`, `random` · times: `time`, with `calendar` and `java_format` · `json` · values with
 //! parts: `array`, `array_change`, `array_search`, `map`, `text_map`, `row` · `conditional`, `classes` ·
-//! `symmetric` · `aggregate`.
+//! `symmetric` · `aggregate`, with `percentile`.
 
 mod aggregate;
 mod array;
@@ -25,6 +25,7 @@ mod lists;
 mod map;
 mod math;
 mod network;
+mod percentile;
 mod printf;
 mod random;
 mod regex;
@@ -43,6 +44,7 @@ use chrono_tz::Tz;
 
 pub(super) use aggregate::{NamedAggregate, aggregate_of, aggregate_type, named_type};
 pub(super) use like::bind_like;
+pub(super) use percentile::percentages;
 pub(super) use registry::{aggregate_udf, scalar_udf};
 pub(super) use time::moved_by;
 
@@ -86,6 +88,9 @@ pub(super) const JSON_MEMBER_FUNCTION: &str = "$JSON_MEMBER";
 
 /// Name of the JSON object of a list of keys and members.
 pub(super) const JSON_OBJECT_OF_FUNCTION: &str = "$JSON_OBJECT_OF";
+
+/// Name of percentiles of a list of doubles, or of rows of a double and how often it counts.
+pub(super) const PERCENTILE_FUNCTION: &str = "$PERCENTILE";
 
 /// Name of `(a, b) OVERLAPS (c, d)`.
 pub(super) const OVERLAPS_FUNCTION: &str = "$OVERLAPS";

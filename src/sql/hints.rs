@@ -146,16 +146,15 @@ impl Hints {
 
 /// Where the name before a hint is, if it is one of a table.
 fn table_name(before: &[usize], tokens: &[TokenWithSpan]) -> Option<usize> {
-    let word = |index: usize| match &tokens[index].token {
-        Token::Word(word) => Some(word),
-        _ => None,
-    };
+    let is_word = |index: usize| matches!(tokens[index].token, Token::Word(_));
     let (&name, mut rest) = before.split_last()?;
-    word(name)?;
+    if !is_word(name) {
+        return None;
+    }
     // `catalog.database.` may stand before it.
     while let [earlier @ .., qualifier, point] = rest
         && tokens[*point].token == Token::Period
-        && word(*qualifier).is_some()
+        && is_word(*qualifier)
     {
         rest = earlier;
     }
@@ -185,17 +184,17 @@ struct Hint {
 
 /// The hints in a comment that begins at `start`; `text` is what stands behind its `/*+`.
 fn read_hints(text: &str, start: Location) -> Checked<Vec<Hint>> {
-    let place = |inner: Location| match inner.line {
+    let placed = |inner: Location| match inner.line {
         0 | 1 => Location { line: start.line, column: start.column + 2 + inner.column.max(1) },
         line => Location { line: start.line + line - 1, column: inner.column },
     };
     let tokens = Tokenizer::new(&FlinkDialect::new(0), text)
         .tokenize_with_location()
-        .map_err(|error| Fault::at(place(error.location), error.message))?;
+        .map_err(|error| Fault::at(placed(error.location), error.message))?;
     let tokens: Vec<(Token, Location)> = tokens
         .into_iter()
         .filter(|token| !matches!(token.token, Token::Whitespace(_)))
-        .map(|token| (token.token, place(token.span.start)))
+        .map(|token| (token.token, placed(token.span.start)))
         .collect();
     let mut rest = &tokens[..];
     let mut hints = Vec::new();

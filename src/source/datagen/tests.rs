@@ -204,16 +204,17 @@ fn wrong_options_are_named() {
     check_refused("i.min=5 i.max=4", &[(Some(1), "the smallest value is larger than the largest")]);
     let backwards = "i.kind=sequence i.start=5 i.end=3";
     check_refused(backwards, &[(Some(2), "the sequence ends before it starts")]);
-    let schema = table(&[("a", DataType::Duration(TimeUnit::Second))]);
-    let faults = Datagen::new(&schema, &[], &[], 1).unwrap_err();
+}
+
+#[test]
+fn columns_that_cannot_be_made_are_refused() {
+    let lengths = table(&[("a", DataType::Duration(TimeUnit::Second))]);
+    let faults = Datagen::new(&lengths, &[], &[], 1).unwrap_err();
     assert!(faults[0].message.contains("datagen has no values of column \"a\""), "{faults:?}");
     let field = Field::new("n", DataType::Int8, false);
     let schema = Arc::new(Schema::new(vec![field]));
-    let faults = Datagen::new(&schema, &[], &options("n.null-rate=0.5"), 1).unwrap_err();
-    assert_eq!(
-        faults[0].message,
-        "0.5 is out of range; allowed: 0, because the column is NOT NULL"
-    );
+    let nulls = Datagen::new(&schema, &[], &options("n.null-rate=0.5"), 1).unwrap_err();
+    assert_eq!(nulls[0].message, "0.5 is out of range; allowed: 0, because the column is NOT NULL");
 }
 
 /// `ROW<n TINYINT, s STRING>`.

@@ -14,7 +14,8 @@ use super::super::streaming::StreamBuilder;
 use super::super::types::type_name;
 use super::super::variance::{Variance, as_double};
 use super::Prepared;
-use crate::operator::{AggregateCall, AggregateFunction};
+use super::percentile::Percentile;
+use crate::operator::{AggregateCall, AggregateFunction, WindowKind};
 use crate::record::KeyEncoder;
 
 /// Calls of the operator, and what the query's aggregates make of their results.
@@ -31,6 +32,8 @@ pub(super) enum AggregateResult {
     Call,
     /// The list a call gives, joined.
     Joined { separator: String, name: String },
+    /// Percentiles of the list a call gives; which ones is a constant.
+    Percentile { percentages: Typed, name: String },
     /// Of two calls: squared deviations, count.
     Variance { variance: Variance, name: String, result_type: DataType },
 }
@@ -39,7 +42,9 @@ impl AggregateResult {
     /// How many calls it is made of.
     fn calls(&self) -> usize {
         match self {
-            AggregateResult::Call | AggregateResult::Joined { .. } => 1,
+            AggregateResult::Call
+            | AggregateResult::Joined { .. }
+            | AggregateResult::Percentile { .. } => 1,
             AggregateResult::Variance { .. } => 2,
         }
     }
@@ -67,11 +72,7 @@ pub(super) fn bind_call(
     };
     let name = func.name();
     let named = aggregate_of(name).ok_or_else(|| fault(format!("{name} is not supported")))?;
-    let (argument, separator) = match &params.args[..] {
-        [argument] => (argument, None),
-        [argument, separator] if named == NamedAggregate::ListAgg => (argument, Some(separator)),
-        args => return Err(fault(format!("{name} takes one argument, not {}", args.len()))),
-    };
+    let (argument, others) = arguments_of(name, named, &params.args).map_err(fault)?;
     let typed = builder.with_binder(input, names, |binder| binder.bind(argument))?;
     let counts_rows = named == NamedAggregate::Plain(AggregateFunction::Count)
         && !params.distinct
@@ -83,19 +84,13 @@ pub(super) fn bind_call(
     }
     let filter = match &params.filter {
         None => None,
-        Some(filter) => {
-            let condition = builder
-                .with_binder(input, names, |binder| binder.bind_condition(filter, "FILTER"))?;
-            let text = sql_text(&condition);
-            let column = prepared.column(&text, Typed::new(condition, DataType::Boolean));
-            Some((column, text))
-        }
+        Some(filter) => Some(filter_column(builder, input, names, prepared, filter)?),
     };
     let clauses = Clauses { distinct: params.distinct, filter };
     let variance = match named {
         NamedAggregate::Variance(variance) => variance,
         NamedAggregate::ListAgg => {
-            let separator = match separator {
+            let separator = match others.first() {
                 None => ",".to_owned(),
                 Some(separator) => separator_of(builder, input, names, separator)?,
             };
@@ -105,7 +100,18 @@ pub(super) fn bind_call(
             let shown = format!("{} joined by '{separator}'", call.name);
             return Ok((AggregateResult::Joined { separator, name: shown }, vec![call]));
         }
+        NamedAggregate::Percentile => {
+            let binder = Percentile { builder, input, names };
+            let percentages = binder.percentages(&others[0])?;
+            let value = binder.weighed(typed, others.get(1))?;
+            let list = AggregateFunction::ListPresent;
+            let list_type = aggregate_type(list, Some(&value.data_type)).map_err(fault)?;
+            let call = clauses.call(prepared, list, Some(value), list_type);
+            let shown = format!("PERCENTILE({}, {})", call.name, sql_text(&percentages.expr));
+            return Ok((AggregateResult::Percentile { percentages, name: shown }, vec![call]));
+        }
         NamedAggregate::Plain(function) => {
+            refuse_unmerged(function, input).map_err(fault)?;
             let of = (!counts_rows).then_some(typed);
             let call = clauses.call(prepared, function, of, result_type);
             return Ok((AggregateResult::Call, vec![call]));
@@ -121,6 +127,38 @@ pub(super) fn bind_call(
     Ok((AggregateResult::Variance { variance, name, result_type }, calls))
 }
 
+/// The aggregated expression, and the arguments behind it.
+fn arguments_of<'a>(
+    name: &str,
+    named: NamedAggregate,
+    arguments: &'a [Expr],
+) -> Result<(&'a Expr, &'a [Expr]), String> {
+    let (allowed, words) = match named {
+        NamedAggregate::Percentile => (2..=3, "two or three arguments"),
+        NamedAggregate::ListAgg => (1..=2, "one or two arguments"),
+        _ => (1..=1, "one argument"),
+    };
+    match arguments {
+        [first, others @ ..] if allowed.contains(&arguments.len()) => Ok((first, others)),
+        _ => Err(format!("{name} takes {words}, not {}", arguments.len())),
+    }
+}
+
+/// The column of a FILTER's condition, and its text.
+fn filter_column(
+    builder: &StreamBuilder,
+    input: &Relation,
+    names: &DFSchema,
+    prepared: &mut Prepared,
+    filter: &Expr,
+) -> Checked<(usize, String)> {
+    let condition =
+        builder.with_binder(input, names, |binder| binder.bind_condition(filter, "FILTER"))?;
+    let text = sql_text(&condition);
+    let column = prepared.column(&text, Typed::new(condition, DataType::Boolean));
+    Ok((column, text))
+}
+
 fn separator_of(
     builder: &StreamBuilder,
     input: &Relation,
@@ -132,6 +170,23 @@ fn separator_of(
         location: location_of(separator),
         message: "the separator of LISTAGG must be a literal".into(),
     })
+}
+
+/// FIRST_VALUE and LAST_VALUE over HOP are refused, as Flink refuses them: it adds a window up from its
+/// slides, and these two it cannot add up.
+fn refuse_unmerged(function: AggregateFunction, input: &Relation) -> Result<(), String> {
+    let is_end = matches!(function, AggregateFunction::FirstValue | AggregateFunction::LastValue);
+    let hops = input
+        .window
+        .as_ref()
+        .is_some_and(|window| matches!(window.spec.kind, WindowKind::Hop { .. }));
+    match is_end && hops {
+        false => Ok(()),
+        true => Err(format!(
+            "{} over a HOP window is not supported, as in Flink; MIN and MAX are, and TUMBLE is",
+            word(function)
+        )),
+    }
 }
 
 /// What stands around an aggregate's argument.
@@ -223,6 +278,11 @@ pub(super) fn with_results(
                 let separator = Typed::constant(ScalarValue::Utf8(Some(separator.clone())));
                 let arguments = vec![column(&own[0]).1, separator];
                 (name.clone(), functions::bind("ARRAY_JOIN", arguments, &builder.options)?)
+            }
+            AggregateResult::Percentile { percentages, name } => {
+                let arguments = vec![column(&own[0]).1, percentages.clone()];
+                let function = functions::PERCENTILE_FUNCTION;
+                (name.clone(), functions::bind(function, arguments, &builder.options)?)
             }
             AggregateResult::Variance { variance, name, result_type } => {
                 let [deviations, count] = [0, 1].map(|index| column(&own[index]).1);

@@ -5,11 +5,14 @@ use arrow::datatypes::DataType;
 use super::super::eval::Typed;
 use super::super::types::{DECIMAL_PRECISION_MAX, is_number, list_of, multiset_of, type_name};
 use super::super::variance::Variance;
-use super::{ARGUMENT_FUNCTION, BindOptions, Scalar};
+use super::percentile::percentile_of;
+use super::{ARGUMENT_FUNCTION, BindOptions, PERCENTILE_FUNCTION, Scalar};
 use crate::operator::AggregateFunction;
 
-pub(super) const SCALARS: &[Scalar] =
-    &[Scalar { name: ARGUMENT_FUNCTION, arguments: (2, 2), bind: argument }];
+pub(super) const SCALARS: &[Scalar] = &[
+    Scalar { name: ARGUMENT_FUNCTION, arguments: (2, 2), bind: argument },
+    Scalar { name: PERCENTILE_FUNCTION, arguments: (2, 2), bind: percentile_of },
+];
 
 /// An aggregate's argument, without the text that tells it from others.
 fn argument(mut arguments: Vec<Typed>, _: &BindOptions) -> Result<Typed, String> {
@@ -25,6 +28,8 @@ pub(in crate::sql) enum NamedAggregate {
     Variance(Variance),
     /// A list whose texts are joined.
     ListAgg,
+    /// Of a list, sorted.
+    Percentile,
 }
 
 const fn variance(sample: bool, root: bool) -> NamedAggregate {
@@ -32,7 +37,7 @@ const fn variance(sample: bool, root: bool) -> NamedAggregate {
 }
 
 /// Names and what they mean.
-pub(super) const NAMES: [(&str, NamedAggregate); 16] = [
+pub(super) const NAMES: [(&str, NamedAggregate); 17] = [
     ("COUNT", NamedAggregate::Plain(AggregateFunction::Count)),
     ("SUM", NamedAggregate::Plain(AggregateFunction::Sum)),
     ("MIN", NamedAggregate::Plain(AggregateFunction::Min)),
@@ -43,6 +48,7 @@ pub(super) const NAMES: [(&str, NamedAggregate); 16] = [
     ("COLLECT", NamedAggregate::Plain(AggregateFunction::Collect)),
     ("ARRAY_AGG", NamedAggregate::Plain(AggregateFunction::ArrayAgg)),
     ("LISTAGG", NamedAggregate::ListAgg),
+    ("PERCENTILE", NamedAggregate::Percentile),
     ("VAR_POP", variance(false, false)),
     ("VAR_SAMP", variance(true, false)),
     ("VARIANCE", variance(true, false)),
@@ -71,6 +77,12 @@ pub(in crate::sql) fn named_type(
             Some(other) => {
                 Err(format!("LISTAGG takes a STRING, not {}; CAST it", type_name(other)))
             }
+        },
+        NamedAggregate::Percentile => match argument {
+            Some(argument) if !is_number(argument) => {
+                Err(format!("PERCENTILE is of numbers, not of {}; CAST it", type_name(argument)))
+            }
+            _ => Ok(DataType::Float64),
         },
         NamedAggregate::Variance(_) => match argument {
             Some(argument) if !is_number(argument) => {
