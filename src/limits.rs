@@ -160,6 +160,22 @@ pub const SQL_TEXT_BYTES_MAX: usize = 1024 * 1024;
 /// Tokens of one SQL text, which bounds what the planner allocates for it.
 pub const SQL_TOKENS_MAX: usize = 100_000;
 
+/// Statements of one SQL text: each view is planned where it stands.
+pub const SQL_STATEMENTS_MAX: usize = 500;
+
+/// Mistakes of a job that are reported; what is behind them is not read any more.
+pub const SQL_ERRORS_MAX: usize = 100;
+
+/// Queries named in one WITH: each is planned inside of those that read it.
+pub const SQL_NAMED_QUERIES_MAX: usize = 256;
+
+/// Characters of one error message; a text may be a single name of a megabyte.
+pub const SQL_MESSAGE_CHARACTERS_MAX: usize = 1_000;
+
+/// Bytes of a pattern that becomes a regular expression: each "any character" of it takes three
+/// kilobytes while it is compiled.
+pub const SQL_PATTERN_BYTES_MAX: usize = 16 * 1024;
+
 /// Parentheses inside parentheses.
 pub const SQL_NESTING_MAX: usize = 64;
 

@@ -66,7 +66,7 @@ use std::path::PathBuf;
 use crate::limits::SQL_PLANNER_STACK_BYTES;
 
 use crate::dataflow::Graph;
-use crate::source::WatermarkSpec;
+use crate::source::{FileMetadata, WatermarkSpec};
 
 /// SQL as the user wrote it, with where it stands.
 #[derive(Clone, Debug)]
@@ -192,8 +192,10 @@ pub struct PlannedSource {
     pub name: String,
     /// Where declared.
     pub origin: TableOrigin,
-    /// Physical columns, in declaration order.
+    /// Physical columns, in declaration order; behind those of the records those of their file.
     pub schema: SchemaRef,
+    /// What the last columns of `schema` are.
+    pub metadata: Vec<FileMetadata>,
     /// Columns the graph's source node emits, ascending.
     pub projection: Vec<usize>,
     /// Event time, over the *projected* columns.

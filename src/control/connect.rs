@@ -155,6 +155,7 @@ fn open_file_source(
         core_count,
         decoder: source.decoder_options(),
         make_decoder: decoder_factory(),
+        metadata: source.metadata(),
         event_time: source.event_time(),
         keep_provenance: source.keeps_provenance(),
     };

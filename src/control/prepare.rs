@@ -2,11 +2,12 @@
 //! connectors, the graph cut into stages. Changes nothing outside the process.
 
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::JobError;
 use super::ledger::DiversionSinks;
-use arrow::datatypes::Fields;
+use arrow::datatypes::{Fields, Schema};
 
 use crate::config::{
     DatagenSourceConfig, Job, OnError, SinkConfig, SinkConnector, SourceConfig, SourceConnector,
@@ -15,7 +16,9 @@ use crate::dataflow::{SinkIndex, Stages, check_windows, fuse};
 use crate::format::{self, FormatOptions};
 use crate::reactor::{Clock, SystemClock};
 use crate::record::KeyHasher;
-use crate::source::{Datagen, EventTimeOptions, EventTimeRules, FieldFault, Nexmark};
+use crate::source::{
+    Datagen, EventTimeOptions, EventTimeRules, FieldFault, FileMetadata, MetadataColumns, Nexmark,
+};
 use crate::sql::{self, PlanOptions, PlannedSink, PlannedSource, SqlText, TableOrigin};
 use crate::state::Tracking;
 use crate::worker::{DIVERSION_SCHEMA, DiversionSpec, JobGraph};
@@ -228,6 +231,18 @@ fn bad_formats(sources: &[PreparedSource], sinks: &[PreparedSink]) -> Vec<String
 /// What of a table's columns its connector cannot give.
 fn bad_columns(source: &PreparedSource) -> Vec<String> {
     let config = &source.config;
+    if !source.planned.metadata.is_empty() {
+        let message = match &config.connector {
+            SourceConnector::File(file) if file.follow => {
+                Some("a followed file has no METADATA columns; leave `follow` out")
+            }
+            SourceConnector::File(_) => None,
+            _ => Some("only files have METADATA columns"),
+        };
+        if let Some(message) = message {
+            return vec![config.place.error("connector", message)];
+        }
+    }
     match &config.connector {
         SourceConnector::Tcp(_) | SourceConnector::File(_) => {
             let error = match &config.format {
@@ -302,11 +317,30 @@ impl PreparedSource {
         Some(EventTimeOptions { rules, idle_timeout_ns })
     }
 
+    /// Columns of the table that stand in its records, and of these how many are read.
+    fn record_columns(&self) -> (usize, usize) {
+        let PlannedSource { schema, projection, metadata, .. } = &self.planned;
+        let columns = schema.fields().len() - metadata.len();
+        (columns, projection.partition_point(|column| *column < columns))
+    }
+
+    /// Columns that come from the file of the records; `None` when none is read.
+    pub(super) fn metadata(&self) -> Option<MetadataColumns> {
+        let PlannedSource { schema, projection, metadata, .. } = &self.planned;
+        let (columns, read) = self.record_columns();
+        let wanted: Vec<FileMetadata> =
+            projection[read..].iter().map(|column| metadata[column - columns]).collect();
+        let schema = schema.project(projection).expect("the projection is of the table's columns");
+        (!wanted.is_empty()).then(|| MetadataColumns { schema: Arc::new(schema), wanted })
+    }
+
     pub(super) fn decoder_options(&self) -> format::DecoderOptions {
+        let (columns, read) = self.record_columns();
+        let of_records = self.planned.schema.fields()[..columns].to_vec();
         format::DecoderOptions {
             format: self.config.format.clone().expect("sources that read bytes have a format"),
-            schema: self.planned.schema.clone(),
-            projection: self.planned.projection.clone(),
+            schema: Arc::new(Schema::new(of_records)),
+            projection: self.planned.projection[..read].to_vec(),
             line_bytes_max: self.config.line_bytes_max,
             keep_provenance: None,
             start_offset: 0,

@@ -126,10 +126,15 @@ fn a_hopping_window_with_distinct_and_filter() {
 #[test]
 fn values_in_the_order_of_rows() {
     check(
+        "INSERT INTO output SELECT k, LISTAGG(s, '|') AS c, ARRAY_AGG(v) FILTER (WHERE v > 0) AS d, \
+         COLLECT(s) AS f, COUNT(DISTINCT s) AS g, PERCENTILE(v, 0.3) AS h, window_end \
+         FROM TABLE(HOP(TABLE input, DESCRIPTOR(ts), INTERVAL '1' SECOND, INTERVAL '5' SECOND)) \
+         GROUP BY k, window_start, window_end",
+    );
+    check(
         "INSERT INTO output SELECT k, FIRST_VALUE(s) AS a, LAST_VALUE(v) AS b, LISTAGG(s, '|') AS c, \
-         ARRAY_AGG(v) FILTER (WHERE v > 0) AS d, LAST_VALUE(DISTINCT s) AS e, COLLECT(s) AS f, \
-         COUNT(DISTINCT s) AS g, window_end FROM TABLE(HOP(TABLE input, DESCRIPTOR(ts), \
-         INTERVAL '1' SECOND, INTERVAL '5' SECOND)) GROUP BY k, window_start, window_end",
+         LAST_VALUE(DISTINCT s) AS e, window_end FROM TABLE(TUMBLE(TABLE input, DESCRIPTOR(ts), \
+         INTERVAL '5' SECOND)) GROUP BY k, window_start, window_end",
     );
 }
 

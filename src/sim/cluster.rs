@@ -159,6 +159,7 @@ fn source(
         core_count: shape.core_count,
         decoder,
         make_decoder: Arc::new(|options| format::decoder(&options).expect("the types are plain")),
+        metadata: None,
         event_time: planned.watermark.clone().map(|spec| EventTimeOptions {
             rules: EventTimeRules { spec, max_future_ms: None },
             idle_timeout_ns: None,

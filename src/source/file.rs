@@ -1,7 +1,7 @@
 //! File source: a file, or several in name order, read as one sequence of chunks by all cores.
 //!
 //! Read: `plan` (which files, which chunks) · `range` (which bytes are a chunk's) · `chunk` (reading
-//! them) · `decode` (bytes to tagged rows) · `header` · `follow` over `tail` (a file that never ends).
+//! them) · `decode` (bytes to tagged rows) · `header` · `metadata` · `follow` over `tail` (a file that never ends).
 //!
 //! In:  chunks `core`, `core + core_count`, … of the plan; other cores' chunk maxima.
 //! Out: batches in order, each row with the watermark it would have had on one core (see `sequence`).
@@ -10,6 +10,7 @@ mod chunk;
 mod decode;
 mod follow;
 mod header;
+mod metadata;
 mod plan;
 mod range;
 mod tail;
@@ -23,6 +24,7 @@ mod tests;
 pub use decode::DecoderFactory;
 pub(super) use decode::origin;
 pub use follow::{FollowOptions, FollowSource};
+pub use metadata::{FileMetadata, MetadataColumns};
 pub use plan::{CutOptions, FilePlan, PlanError, check_follow, expand};
 
 use std::sync::Arc;
@@ -60,6 +62,8 @@ pub struct FileSourceOptions {
     pub decoder: DecoderOptions,
     /// Makes the decoders: `format::decoder`.
     pub make_decoder: DecoderFactory,
+    /// Metadata behind the columns that the decoder makes; a followed file has none.
+    pub metadata: Option<MetadataColumns>,
     /// Event time, over the projected columns. Only a followed file is ever idle.
     pub event_time: Option<EventTimeOptions>,
     /// Rows carry their origin, offset and raw bytes.
@@ -71,6 +75,7 @@ pub struct FileSource {
     plan: Arc<FilePlan>,
     name: Arc<str>,
     decoding: Decoding,
+    metadata: Option<MetadataColumns>,
     event_time: Option<EventTimeOptions>,
     reader: ChunkReader,
     /// Of the chunk being decoded, the last of `held`; none before its first byte.
@@ -117,6 +122,7 @@ impl FileSource {
                 make: options.make_decoder,
                 keep_provenance: options.keep_provenance,
             },
+            metadata: options.metadata,
             event_time: options.event_time,
             decoder: None,
             admission: ChunkAdmission::new(None),
@@ -141,7 +147,9 @@ impl FileSource {
         let held_bytes = &mut held.bytes;
         let (counters, clock) = (&mut self.counters, io.clock());
         let (admission, held) = (&mut self.admission, &mut held.batches);
-        let mut to = DecodeInto { admission, clock, counters, out, held, rows: 0 };
+        let file = self.plan.file(chunk.file);
+        let metadata = self.metadata.as_ref().map(|columns| (columns, file));
+        let mut to = DecodeInto { admission, clock, counters, out, held, metadata, rows: 0 };
         match step {
             Step::Wait => return Decoded::Nothing,
             Step::Bytes { offset, bytes } => {

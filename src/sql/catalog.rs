@@ -8,13 +8,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::bind::Binder;
-use super::ddl::{ColumnList, DeclaredKind, is_proctime};
+use super::cast::cast;
+use super::ddl::{ColumnDeclaration, ColumnList, DeclaredKind, is_proctime};
 use super::error::{Checked, Fault, did_you_mean};
 use super::eval::{Physical, Typed, clock_type, columns_of};
 use super::functions::BindOptions;
 use super::planner::Planner;
-use super::types::{common_type, type_name};
+use super::types::{SqlType, common_type, type_name};
 use super::{TableOrigin, TableRole};
+use crate::source::FileMetadata;
 
 /// Everything a query can name.
 #[derive(Default)]
@@ -36,8 +38,10 @@ pub(super) struct Table {
     pub(super) role: Option<TableRole>,
     /// Its columns; `None` for a sink that takes the query's.
     pub(super) columns: Option<Vec<TableColumn>>,
-    /// Columns of the record, in order.
+    /// Columns of the record, in order, and behind them those of its file.
     pub(super) physical: SchemaRef,
+    /// What the last of them are.
+    pub(super) metadata: Vec<FileMetadata>,
     /// Event time.
     pub(super) watermark: Option<Watermark>,
 }
@@ -64,6 +68,13 @@ pub(super) enum ColumnKind {
     Proctime,
     /// An expression over the physical columns.
     Computed(Physical),
+    /// The same, of a column that the record's file gives.
+    Metadata {
+        /// In the column's type.
+        value: Physical,
+        /// Read only.
+        is_virtual: bool,
+    },
 }
 
 /// `WATERMARK FOR`.
@@ -132,6 +143,7 @@ impl Table {
             role: Some(TableRole::Sink),
             columns: None,
             physical: Arc::new(Schema::empty()),
+            metadata: Vec::new(),
             watermark: None,
         }
     }
@@ -144,8 +156,8 @@ impl Table {
         list: &ColumnList,
         options: &BindOptions,
     ) -> Checked<Table> {
-        let physical = physical_schema(list);
-        let expressions = ColumnExpressions::new(name, &physical, options)?;
+        let (physical, metadata) = physical_schema(list);
+        let expressions = ColumnExpressions::new(name, list, &physical, options)?;
         let columns = columns_of_list(list, &expressions)?;
         if let Some(missing) = list.primary_key.iter().find(|key| position(&columns, key).is_none())
         {
@@ -158,7 +170,7 @@ impl Table {
             }
         };
         let columns = Some(columns);
-        Ok(Table { name: name.to_string(), origin, role, columns, physical, watermark })
+        Ok(Table { name: name.to_string(), origin, role, columns, physical, metadata, watermark })
     }
 
     /// All columns, as DataFusion's planner needs them.
@@ -173,23 +185,47 @@ fn schema_of(columns: &[TableColumn]) -> Schema {
     Schema::new(columns.iter().map(field).collect::<Vec<_>>())
 }
 
-fn physical_schema(list: &ColumnList) -> SchemaRef {
-    let fields: Vec<Field> = list
-        .columns
-        .iter()
-        .filter_map(|column| match &column.kind {
+/// Columns of the record, then those of its file with the types they come in.
+fn physical_schema(list: &ColumnList) -> (SchemaRef, Vec<FileMetadata>) {
+    let mut fields = Vec::new();
+    let mut of_file = Vec::new();
+    let mut metadata = Vec::new();
+    for column in &list.columns {
+        let name = &column.name.value;
+        match &column.kind {
             DeclaredKind::Physical { sql_type, nullable } => {
-                Some(Field::new(&column.name.value, sql_type.data_type.clone(), *nullable))
+                fields.push(Field::new(name, sql_type.data_type.clone(), *nullable));
             }
-            DeclaredKind::Computed(_) => None,
-        })
-        .collect();
-    Arc::new(Schema::new(fields))
+            DeclaredKind::Metadata { metadata: known, .. } => {
+                of_file.push(Field::new(name, known.data_type(), false));
+                metadata.push(*known);
+            }
+            DeclaredKind::Computed(_) => {}
+        }
+    }
+    fields.extend(of_file);
+    (Arc::new(Schema::new(fields)), metadata)
+}
+
+/// The declared type of each physical column.
+fn declared_types(list: &ColumnList) -> Vec<SqlType> {
+    let of_record = list.columns.iter().filter_map(|column| match &column.kind {
+        DeclaredKind::Physical { sql_type, .. } => Some(sql_type.clone()),
+        _ => None,
+    });
+    let of_file = list.columns.iter().filter_map(|column| match &column.kind {
+        DeclaredKind::Metadata { sql_type, .. } => Some(sql_type.clone()),
+        _ => None,
+    });
+    of_record.chain(of_file).collect()
 }
 
 /// Binds expressions over a table's physical columns.
 struct ColumnExpressions<'a> {
     physical: &'a SchemaRef,
+    /// Physical columns in their declared types.
+    values: Vec<Typed>,
+    /// Their names and declared types.
     schema: DFSchema,
     options: &'a BindOptions,
 }
@@ -197,12 +233,34 @@ struct ColumnExpressions<'a> {
 impl ColumnExpressions<'_> {
     fn new<'a>(
         name: &str,
+        list: &ColumnList,
         physical: &'a SchemaRef,
         options: &'a BindOptions,
     ) -> Checked<ColumnExpressions<'a>> {
-        let schema = DFSchema::try_from_qualified_schema(name, physical)
+        let mut values = Vec::new();
+        let mut fields = Vec::new();
+        for (index, (field, declared)) in
+            physical.fields().iter().zip(declared_types(list)).enumerate()
+        {
+            let given = Typed::column(field.name(), index, field.data_type().clone());
+            let value = match *field.data_type() == declared.data_type {
+                true => given,
+                false => cast(given, &declared, false, options).map_err(|message| {
+                    let message = format!("the metadata column `{}`: {message}", field.name());
+                    let column =
+                        list.columns.iter().find(|other| other.name.value == *field.name());
+                    match column {
+                        Some(column) => Fault::span(column.name.span, message),
+                        None => Fault::anywhere(message),
+                    }
+                })?,
+            };
+            fields.push(Field::new(field.name(), declared.data_type, field.is_nullable()));
+            values.push(value);
+        }
+        let schema = DFSchema::try_from_qualified_schema(name, &Schema::new(fields))
             .map_err(|error| Fault::anywhere(error.to_string()))?;
-        Ok(ColumnExpressions { physical, schema, options })
+        Ok(ColumnExpressions { physical, values, schema, options })
     }
 
     fn plan(&self, expression: &Expr) -> Checked<datafusion_expr::Expr> {
@@ -228,10 +286,7 @@ impl ColumnExpressions<'_> {
     }
 
     fn bind(&self, planned: &datafusion_expr::Expr) -> Checked<Typed> {
-        let resolve = |index: usize| {
-            let field = self.physical.field(index);
-            Ok(Typed::column(field.name(), index, field.data_type().clone()))
-        };
+        let resolve = |index: usize| Ok(self.values[index].clone());
         let rows = self.physical.as_ref();
         Binder { schema: &self.schema, resolve: &resolve, rows, options: self.options }
             .bind(planned)
@@ -245,7 +300,9 @@ impl TableColumn {
             ColumnKind::Physical(index) => {
                 Ok(Typed::column(physical.field(*index).name(), *index, self.data_type.clone()))
             }
-            ColumnKind::Computed(expr) => Ok(Typed::new(Arc::clone(expr), self.data_type.clone())),
+            ColumnKind::Computed(expr) | ColumnKind::Metadata { value: expr, .. } => {
+                Ok(Typed::new(Arc::clone(expr), self.data_type.clone()))
+            }
             ColumnKind::Proctime => Err(format!(
                 "`{}` is PROCTIME(), which needs no WATERMARK and is part of none",
                 self.name
@@ -259,12 +316,21 @@ fn columns_of_list(
     expressions: &ColumnExpressions,
 ) -> Checked<Vec<TableColumn>> {
     let mut physical = 0;
+    let is_physical =
+        |column: &&ColumnDeclaration| matches!(column.kind, DeclaredKind::Physical { .. });
+    let mut of_file = list.columns.iter().filter(is_physical).count();
     let mut columns = Vec::with_capacity(list.columns.len());
     for declared in &list.columns {
         let (data_type, nullable, kind) = match &declared.kind {
             DeclaredKind::Physical { sql_type, nullable } => {
                 physical += 1;
                 (sql_type.data_type.clone(), *nullable, ColumnKind::Physical(physical - 1))
+            }
+            DeclaredKind::Metadata { sql_type, nullable, is_virtual, .. } => {
+                of_file += 1;
+                let value = Arc::clone(&expressions.values[of_file - 1].expr);
+                let kind = ColumnKind::Metadata { value, is_virtual: *is_virtual };
+                (sql_type.data_type.clone(), *nullable, kind)
             }
             DeclaredKind::Computed(expression) if is_proctime(expression) => {
                 (clock_type(), false, ColumnKind::Proctime)

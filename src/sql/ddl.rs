@@ -4,12 +4,14 @@ use sqlparser::ast::{Expr, Ident};
 use sqlparser::keywords::Keyword;
 use sqlparser::parser::{Parser, ParserError};
 use sqlparser::tokenizer::{Location, Token};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::statement::{new_name, refuse, simple_name};
 use super::type_syntax::{parse_nullability, parse_type};
 use super::types::{SqlType, without_bounds};
 use super::{SqlText, WithOption};
+use crate::source::FileMetadata;
+use crate::stdx::one_of;
 
 /// A CREATE TABLE statement.
 pub(super) struct CreateTable {
@@ -28,6 +30,8 @@ pub(super) struct CreateTable {
 pub(super) struct ColumnList {
     /// In order.
     pub(super) columns: Vec<ColumnDeclaration>,
+    /// Their names, to find one that comes twice.
+    names: BTreeSet<String>,
     /// `WATERMARK FOR column AS expression`.
     pub(super) watermark: Option<(Ident, Expr)>,
     /// `PRIMARY KEY (…) NOT ENFORCED`.
@@ -53,6 +57,17 @@ pub(super) enum DeclaredKind {
     },
     /// `name AS expression`.
     Computed(Box<Expr>),
+    /// `name type METADATA FROM 'key'`.
+    Metadata {
+        /// What it is.
+        metadata: FileMetadata,
+        /// Its type in the table.
+        sql_type: SqlType,
+        /// False for NOT NULL.
+        nullable: bool,
+        /// Read only.
+        is_virtual: bool,
+    },
 }
 
 /// After `CREATE TABLE`.
@@ -138,7 +153,7 @@ fn parse_list_item(parser: &mut Parser, list: &mut ColumnList) -> Result<(), Par
         return parse_primary_key(parser, list);
     }
     let column = parse_column(parser, list)?;
-    if list.columns.iter().any(|other| other.name.value == column.name.value) {
+    if !list.names.insert(column.name.value.clone()) {
         let message = format!("the column `{}` is declared twice", column.name.value);
         return error_at(column.name.span.start, &message);
     }
@@ -190,11 +205,37 @@ fn parse_column(
         }
         list.primary_key = vec![name.clone()];
     }
-    if parser.peek_keyword(Keyword::METADATA) {
-        return refuse(parser, "METADATA columns are not supported");
-    }
+    let kind = match parser.parse_keyword(Keyword::METADATA) {
+        true => parse_metadata(parser, &name, sql_type, nullable)?,
+        false => DeclaredKind::Physical { sql_type, nullable },
+    };
     parse_column_comment(parser)?;
-    Ok(ColumnDeclaration { name, kind: DeclaredKind::Physical { sql_type, nullable } })
+    Ok(ColumnDeclaration { name, kind })
+}
+
+/// After `METADATA`: `FROM 'key' VIRTUAL`; without a key it is the column's name.
+fn parse_metadata(
+    parser: &mut Parser,
+    name: &Ident,
+    sql_type: SqlType,
+    nullable: bool,
+) -> Result<DeclaredKind, ParserError> {
+    let (key, place) = match parser.parse_keyword(Keyword::FROM) {
+        true => {
+            let place = parser.peek_token().span.start;
+            (parser.parse_literal_string()?, place)
+        }
+        false => (name.value.clone(), name.span.start),
+    };
+    let is_virtual = parser.parse_keyword(Keyword::VIRTUAL);
+    let known = FileMetadata::ALL.map(FileMetadata::key);
+    match FileMetadata::of_key(&key) {
+        Some(metadata) => Ok(DeclaredKind::Metadata { metadata, sql_type, nullable, is_virtual }),
+        None => {
+            let message = format!("there is no metadata '{key}'; a file has {}", one_of(&known));
+            error_at(place, &message)
+        }
+    }
 }
 
 fn parse_column_comment(parser: &mut Parser) -> Result<(), ParserError> {

@@ -181,10 +181,11 @@ pub(super) fn select_all(from: Vec<TableWithJoins>) -> Checked<Box<Query>> {
 /// Tokens of `text`, within the limits, without what Flink does not know; and its hints.
 pub(super) fn tokenize(text: &str) -> Checked<(Vec<TokenWithSpan>, Hints)> {
     if text.len() > SQL_TEXT_BYTES_MAX {
-        return Err(Fault::anywhere(format!(
+        let message = format!(
             "the SQL text has {} bytes, more than {SQL_TEXT_BYTES_MAX}; split the job",
             text.len()
-        )));
+        );
+        return Err(Fault::at(place_of_byte(text, SQL_TEXT_BYTES_MAX), message));
     }
     let mut tokens =
         Tokenizer::new(&FlinkDialect::new(0), text).tokenize_with_location().map_err(|error| {
@@ -198,6 +199,15 @@ pub(super) fn tokenize(text: &str) -> Checked<(Vec<TokenWithSpan>, Hints)> {
     tokens.iter().try_for_each(check_token)?;
     check_nesting(&tokens)?;
     Ok((in_known_forms(text, tokens)?, hints))
+}
+
+/// Line and column of the character that holds byte `at`.
+fn place_of_byte(text: &str, at: usize) -> Location {
+    let before = &text[..text.floor_char_boundary(at)];
+    let line = before.bytes().filter(|byte| *byte == b'\n').count() + 1;
+    let start = before.rfind('\n').map_or(0, |newline| newline + 1);
+    let column = before[start..].chars().count() + 1;
+    Location { line: line as u64, column: column as u64 }
 }
 
 /// Refuses what another dialect would read differently.
@@ -217,7 +227,7 @@ fn check_token(token: &TokenWithSpan) -> Checked<()> {
 /// Refuses nesting on which the parser would spend its stack.
 fn check_nesting(tokens: &[TokenWithSpan]) -> Checked<()> {
     let mut round = Parentheses::default();
-    let mut angled = 0_usize;
+    let (mut angled, mut square) = (0_usize, 0_usize);
     let mut behind_type = false;
     for token in tokens.iter().filter(|token| !matches!(token.token, Token::Whitespace(_))) {
         round.read(&token.token);
@@ -226,10 +236,14 @@ fn check_nesting(tokens: &[TokenWithSpan]) -> Checked<()> {
             Token::Lt if behind_type => angled += 1,
             Token::Gt => angled = angled.saturating_sub(1),
             Token::ShiftRight => angled = angled.saturating_sub(2),
+            Token::LBracket => square += 1,
+            Token::RBracket => square = square.saturating_sub(1),
             _ => {}
         }
         let what = if round.open.len() > SQL_NESTING_MAX {
             format!("parentheses are nested deeper than {SQL_NESTING_MAX}")
+        } else if square > SQL_NESTING_MAX {
+            format!("brackets are nested deeper than {SQL_NESTING_MAX}")
         } else if angled > SQL_NESTING_MAX {
             format!("types are nested deeper than {SQL_NESTING_MAX}")
         } else if round.doubled > DOUBLED_QUERIES_MAX {

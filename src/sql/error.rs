@@ -9,6 +9,7 @@ use std::path::PathBuf;
 
 use super::SqlText;
 use super::hints::unmarked;
+use crate::limits::SQL_MESSAGE_CHARACTERS_MAX;
 
 /// What is wrong and what to do, with the place in the file the user wrote.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -88,9 +89,28 @@ impl SqlText {
     }
 }
 
-/// Errors are one line each; text of other crates may not be.
+/// Errors are one line each, of characters that can be seen; text of users and other crates may not be.
 fn one_line(message: &str) -> String {
-    unmarked(message).split_whitespace().collect::<Vec<_>>().join(" ")
+    let plain = unmarked(message);
+    let words = plain.split_whitespace().collect::<Vec<_>>().join(" ");
+    let mut line = String::new();
+    for (count, character) in words.chars().enumerate() {
+        if count == SQL_MESSAGE_CHARACTERS_MAX {
+            line.push('…');
+            break;
+        }
+        match is_invisible(character) {
+            true => line.extend(character.escape_unicode()),
+            false => line.push(character),
+        }
+    }
+    line
+}
+
+/// Control characters, and those that join, hide or turn around what stands beside them.
+fn is_invisible(character: char) -> bool {
+    character.is_control()
+        || matches!(character, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
 }
 
 /// `; did you mean `x`?` for the nearest candidate, or nothing when none is near.

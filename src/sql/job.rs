@@ -16,6 +16,8 @@ use super::settings::Settings;
 use super::sinks::{Insert, Targets};
 use super::statement::{Statement, StatementKind, parse_schema, parse_statements};
 use super::streaming::StreamBuilder;
+use crate::limits::SQL_ERRORS_MAX;
+
 use super::{DeclaredTable, Plan, PlanOptions, SqlError, SqlText, TableOrigin, TableRole};
 
 /// Plans a job; see [`super::plan`].
@@ -103,6 +105,9 @@ impl<'a> Job<'a> {
                     let location = statement.location;
                     if let Err(fault) = self.statement(text, statement, &hints) {
                         self.errors.push(text.error(fault.or_at(location)));
+                    }
+                    if self.errors.len() == SQL_ERRORS_MAX {
+                        return;
                     }
                 }
             }

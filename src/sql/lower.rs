@@ -112,6 +112,7 @@ fn planned_source(table: &Table, emitted: &SchemaRef) -> PlannedSource {
         origin: table.origin.clone(),
         schema: Arc::clone(&table.physical),
         projection,
+        metadata: table.metadata.clone(),
         watermark,
     }
 }

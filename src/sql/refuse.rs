@@ -16,7 +16,7 @@ use super::error::{Checked, Fault};
 use super::refuse_expr::{check_expr, check_window_call};
 use super::reserved::{check_name, check_names};
 use super::walk::{Visitor, walk_expr, walk_query};
-use crate::limits::SQL_EXPRESSION_DEPTH_MAX;
+use crate::limits::{SQL_EXPRESSION_DEPTH_MAX, SQL_NAMED_QUERIES_MAX};
 
 /// Table functions that assign windows.
 pub(super) const WINDOW_FUNCTIONS: [&str; 2] = ["TUMBLE", "HOP"];
@@ -74,6 +74,10 @@ impl Visitor for Checker {
         } = &*query;
         if let Some(with) = with {
             unless(with.recursive, with.span(), "WITH RECURSIVE")?;
+            if let Some(table) = with.cte_tables.get(SQL_NAMED_QUERIES_MAX) {
+                let message = format!("WITH names more than {SQL_NAMED_QUERIES_MAX} queries");
+                refuse(table.alias.name.span, message)?;
+            }
             with.cte_tables.iter().try_for_each(|table| check_alias(&table.alias))?;
         }
         if let Some(order_by) = order_by {

@@ -1,14 +1,17 @@
 //! Expressions that are not supported, by name and place; see `refuse`.
 
 use sqlparser::ast::{
-    AccessExpr, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, Spanned,
+    AccessExpr, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, Ident, Spanned,
     Subscript, UnaryOperator,
 };
+
+use sqlparser::tokenizer::Span;
 
 use super::error::Checked;
 use super::functions;
 use super::refuse::{WINDOW_FUNCTIONS, refuse, unless};
 use super::reserved::{check_name, check_names};
+use crate::limits::{SQL_EXPRESSION_DEPTH_MAX, SQL_NESTING_MAX};
 
 /// Refuses one expression; what is inside it is visited by itself.
 pub(super) fn check_expr(expr: &Expr) -> Checked<()> {
@@ -17,7 +20,7 @@ pub(super) fn check_expr(expr: &Expr) -> Checked<()> {
         // The literal UNKNOWN is read as a name.
         Expr::Identifier(name) if name.value.eq_ignore_ascii_case("UNKNOWN") => Ok(()),
         Expr::Identifier(name) => check_name(name),
-        Expr::CompoundIdentifier(names) => check_names(names),
+        Expr::CompoundIdentifier(names) => check_path(names, span),
         Expr::IsFalse(_)
         | Expr::IsNotFalse(_)
         | Expr::IsTrue(_)
@@ -59,22 +62,36 @@ pub(super) fn check_expr(expr: &Expr) -> Checked<()> {
         Expr::Subquery(_) => unless(true, span, "a subquery as a value"),
         Expr::InSubquery { .. } => unless(true, span, "IN (SELECT …)"),
         Expr::Exists { .. } => unless(true, span, "EXISTS"),
-        Expr::CompoundFieldAccess { access_chain, .. } => {
-            access_chain.iter().try_for_each(|access| match access {
-                AccessExpr::Dot(Expr::Identifier(_))
-                | AccessExpr::Subscript(Subscript::Index { .. }) => Ok(()),
-                AccessExpr::Subscript(Subscript::Slice { .. }) => {
-                    refuse(span, "a slice [a:b] is not supported; use ARRAY_SLICE")
-                }
-                AccessExpr::Dot(other) => {
-                    refuse(other.span(), "behind a point stands the name of a field")
-                }
-            })
-        }
+        Expr::CompoundFieldAccess { access_chain, .. } => check_access(access_chain, span),
         Expr::ILike { .. } => unless(true, span, "ILIKE"),
         Expr::AtTimeZone { .. } => unless(true, span, "AT TIME ZONE"),
         _ => unless(true, span, "this expression"),
     }
+}
+
+/// `table.column.field`.
+fn check_path(names: &[Ident], span: Span) -> Checked<()> {
+    if names.len() > SQL_NESTING_MAX {
+        return refuse(span, format!("a name has more than {SQL_NESTING_MAX} parts"));
+    }
+    check_names(names)
+}
+
+/// `row.field`, `array[1]`.
+fn check_access(access_chain: &[AccessExpr], span: Span) -> Checked<()> {
+    if access_chain.len() > SQL_EXPRESSION_DEPTH_MAX {
+        let what = "elements and fields are read one inside the other";
+        return refuse(span, format!("{what}, more than {SQL_EXPRESSION_DEPTH_MAX} deep"));
+    }
+    access_chain.iter().try_for_each(|access| match access {
+        AccessExpr::Dot(Expr::Identifier(_)) | AccessExpr::Subscript(Subscript::Index { .. }) => {
+            Ok(())
+        }
+        AccessExpr::Subscript(Subscript::Slice { .. }) => {
+            refuse(span, "a slice [a:b] is not supported; use ARRAY_SLICE")
+        }
+        AccessExpr::Dot(other) => refuse(other.span(), "behind a point stands the name of a field"),
+    })
 }
 
 fn check_function(function: &Function) -> Checked<()> {

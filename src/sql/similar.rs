@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use super::eval::{Call, Kernel, Typed};
 use super::types::type_name;
+use crate::limits::SQL_PATTERN_BYTES_MAX;
 
 /// Characters that mean something, and do not behind the escape character.
 const SPECIAL: &str = "[]()|^-+*_%?{}";
@@ -29,6 +30,9 @@ pub(super) fn bind_similar(
     };
     if text.data_type != DataType::Utf8 {
         return Err(format!("SIMILAR TO takes a STRING, not {}", type_name(&text.data_type)));
+    }
+    if written.len() > SQL_PATTERN_BYTES_MAX {
+        return Err(format!("SIMILAR TO: the pattern has more than {SQL_PATTERN_BYTES_MAX} bytes"));
     }
     let regex = translated(written, escape)
         .and_then(|translated| Regex::new(&format!(r"\A(?:{translated})\z")).ok())

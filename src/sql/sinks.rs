@@ -130,7 +130,17 @@ fn sink<'a>(catalog: &'a Catalog, name: &Ident) -> Checked<&'a Table> {
         Some(table) if table.role == Some(TableRole::Source) => {
             fault(format!("`{}` is a source; INSERT INTO needs a sink", name.value))
         }
-        Some(table) => Ok(table),
+        Some(table) => {
+            match table.columns.iter().flatten().find(|column| {
+                matches!(column.kind, ColumnKind::Metadata { is_virtual: false, .. })
+            }) {
+                Some(column) => fault(format!(
+                    "no sink writes metadata such as `{}`; declare it VIRTUAL",
+                    column.name
+                )),
+                None => Ok(table),
+            }
+        }
         None if catalog.views.contains_key(&name.value) => {
             fault(format!("`{}` is a view; INSERT INTO needs a sink", name.value))
         }

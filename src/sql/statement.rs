@@ -14,7 +14,7 @@ use super::dialect::{FlinkDialect, parser_fault, tokenize};
 use super::error::{Checked, Fault};
 use super::hints::Hints;
 use super::reserved::check_name;
-use crate::limits::SQL_PARSER_DEPTH_MAX;
+use crate::limits::{SQL_PARSER_DEPTH_MAX, SQL_STATEMENTS_MAX};
 
 /// A statement and where it begins.
 pub(super) struct Statement {
@@ -71,6 +71,10 @@ pub(super) fn parse_statements(text: &SqlText) -> Checked<(Vec<Statement>, Hints
             if !in_set && opens_set(parser) {
                 in_set = true;
                 continue;
+            }
+            if statements.len() == SQL_STATEMENTS_MAX {
+                let message = format!("the SQL text has more than {SQL_STATEMENTS_MAX} statements");
+                return refuse(parser, &message);
             }
             if in_set && parser.parse_keyword(Keyword::END) {
                 in_set = false;

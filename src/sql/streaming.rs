@@ -191,7 +191,7 @@ impl<'a> StreamBuilder<'a> {
             let (origin, time) = match &column.kind {
                 ColumnKind::Physical(index) => (Origin::Field(*index), time),
                 ColumnKind::Proctime => (Origin::Clock, TimeAttribute::Proctime),
-                ColumnKind::Computed(expr) => {
+                ColumnKind::Computed(expr) | ColumnKind::Metadata { value: expr, .. } => {
                     let index = table.physical.fields().len() + computed.len();
                     let typed = Typed::new(Arc::clone(expr), column.data_type.clone());
                     computed.push((column.name.clone(), typed));

@@ -5,6 +5,7 @@ mod expressions;
 mod golden;
 mod graphs;
 mod hints;
+mod hostile;
 mod limits;
 mod nested;
 mod refusals;

@@ -44,6 +44,39 @@ fn formats_that_cannot_carry_a_column() {
 }
 
 #[test]
+fn metadata_that_a_connector_does_not_have() {
+    let table = |connector: &str| {
+        format!(
+            "[query]\nsql = \"\"\"\nCREATE TABLE s (a INT, n STRING METADATA FROM 'file.name') WITH\n\
+             ({connector});\nCREATE TABLE o (a INT) WITH ('connector' = 'print');\n\
+             INSERT INTO o SELECT a FROM s\n\"\"\"\n"
+        )
+    };
+    check(
+        &table("'connector' = 'datagen'"),
+        &["4:16: table s: 'connector': only files have METADATA columns"],
+    );
+    check(
+        &table(
+            "'connector' = 'filesystem', 'path' = 'in.json', 'format' = 'json', 'follow' = 'true'",
+        ),
+        &[
+            "4:16: table s: 'connector': a followed file has no METADATA columns; leave `follow` out",
+        ],
+    );
+    let sink = "[query]\nsql = \"\"\"\nCREATE TABLE s (a INT) WITH ('connector' = 'datagen');\n\
+                CREATE TABLE o (a INT, n STRING METADATA FROM 'file.name') WITH ('connector' = 'print');\n\
+                INSERT INTO o SELECT a FROM s\n\"\"\"\n";
+    check(sink, &["5:13: no sink writes metadata such as `n`; declare it VIRTUAL"]);
+    check(
+        &sink
+            .replace("'file.name')", "'file.name' VIRTUAL, b AS a)")
+            .replace("SELECT a", "SELECT a, a"),
+        &["5:13: the query has 2 columns, and `o` is written with 1 (a)"],
+    );
+}
+
+#[test]
 fn sinks_of_late_and_rejected_rows() {
     let query = "[query]\nsql = \"INSERT INTO o SELECT a FROM s\"\n";
     let print = "[sinks.o]\nconnector = \"print\"\n";

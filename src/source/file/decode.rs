@@ -15,6 +15,8 @@ use crate::source::{
 };
 
 use super::header::Header;
+use super::metadata::MetadataColumns;
+use super::plan::PlannedFile;
 use crate::source::sequence::HeldBatch;
 
 /// Makes the decoder of a split.
@@ -54,6 +56,8 @@ pub(super) struct DecodeInto<'a> {
     pub(super) counters: &'a mut SourceCounters,
     pub(super) out: &'a mut dyn SourceOutput,
     pub(super) held: &'a mut VecDeque<HeldBatch>,
+    /// Columns that come from the file.
+    pub(super) metadata: Option<(&'a MetadataColumns, &'a PlannedFile)>,
     /// Rows added to `held`, and records rejected.
     pub(super) rows: usize,
 }
@@ -123,7 +127,10 @@ impl SplitDecoder {
         }
         let wall = Timestamp::from_millis(to.clock.wall_ms());
         let arrival = Arrival { monotonic_ns: to.clock.monotonic_ns(), wall };
-        while let Some(decoded) = self.decoder.take() {
+        while let Some(mut decoded) = self.decoder.take() {
+            if let Some((columns, file)) = to.metadata {
+                decoded.rows = columns.beside(&decoded.rows, file);
+            }
             let Admitted { batch, rejected } = to.admission.admit(decoded, &self.origin, arrival);
             to.counters.rejected += rejected.len() as u64;
             rejected.into_iter().for_each(|rejection| to.out.reject(rejection));

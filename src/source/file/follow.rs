@@ -108,7 +108,8 @@ impl FollowSource {
         let step = self.tail.step(io.disk(), now_ns);
         let (admission, clock) = (&mut self.admission, io.clock());
         let (counters, held) = (&mut self.counters, &mut self.held);
-        let mut to = DecodeInto { admission, clock, counters, out, held, rows: 0 };
+        let metadata = None;
+        let mut to = DecodeInto { admission, clock, counters, out, held, metadata, rows: 0 };
         match step {
             TailStep::Wait { wakes_at_ns } => return Err(Wait { wakes_at_ns }),
             TailStep::Bytes { offset, bytes } => {

@@ -33,6 +33,8 @@ pub(super) struct PlannedFile {
     pub(super) path: PathBuf,
     /// Length and identity at start; both must still hold when it is read.
     pub(super) status: FileStatus,
+    /// When it was last written to, as found at start: ms since 1970.
+    pub(super) modified_ms: i64,
     first_chunk: u64,
     chunk_bytes: u64,
 }
@@ -86,15 +88,20 @@ impl FilePlan {
     /// # Errors
     /// What [`expand`] says, and files that cannot be looked at.
     pub fn new(path: &Path, options: CutOptions) -> Result<FilePlan, PlanError> {
-        let mut files = Vec::new();
+        let (mut files, mut modified) = (Vec::new(), Vec::new());
         for file in expand(path)? {
             let found = std::fs::metadata(&file).map_err(|error| PlanError {
                 message: format!("cannot read {}: {error}", file.display()),
             })?;
             let (bytes, device, inode) = (found.len(), found.dev(), found.ino());
             files.push((file, FileStatus { bytes, device, inode }));
+            modified.push(found.mtime() * 1_000 + found.mtime_nsec() / 1_000_000);
         }
-        Ok(FilePlan::of(files, options))
+        let mut plan = FilePlan::of(files, options);
+        for (file, modified_ms) in plan.files.iter_mut().zip(modified) {
+            file.modified_ms = modified_ms;
+        }
+        Ok(plan)
     }
 
     /// Plans the chunks of these files, in this order.
@@ -109,7 +116,7 @@ impl FilePlan {
                 let first_chunk = chunk_count;
                 let chunk_bytes = if cut { options.chunk_bytes } else { status.bytes.max(1) };
                 chunk_count += status.bytes.div_ceil(chunk_bytes);
-                PlannedFile { path, status, first_chunk, chunk_bytes }
+                PlannedFile { path, status, modified_ms: 0, first_chunk, chunk_bytes }
             })
             .collect();
         FilePlan { files, chunk_count, cut: options.lines }

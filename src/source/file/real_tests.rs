@@ -62,6 +62,7 @@ fn source(
                 start_offset: 0,
             },
             make_decoder: Arc::new(|options| decoder(&options).unwrap()),
+            metadata: None,
             event_time: None,
             keep_provenance: false,
         },

@@ -146,6 +146,7 @@ pub(super) fn number_options(
             let header = csv.header;
             Box::new(number_lines(options, header))
         }),
+        metadata: None,
         event_time: event_time.then(|| EventTimeOptions {
             rules: EventTimeRules {
                 spec: WatermarkSpec {

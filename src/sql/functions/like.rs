@@ -10,6 +10,7 @@ use std::sync::Arc;
 use super::super::eval::{Kernel, Physical, Typed};
 use super::super::similar::{ANY_CHARACTER, push_literal};
 use super::kernel::{Strings, call, map_text, string_argument, text_call};
+use crate::limits::SQL_PATTERN_BYTES_MAX;
 
 /// `text [NOT] LIKE pattern [ESCAPE c]`: without ESCAPE no character is special but `%` and `_`.
 pub(in crate::sql) fn bind_like(
@@ -19,12 +20,12 @@ pub(in crate::sql) fn bind_like(
     escape: Option<char>,
 ) -> Result<Typed, String> {
     let both = [text, pattern];
-    let in_words = |message| format!("LIKE: {message}");
+    let in_words = |message: String| format!("LIKE: {message}");
     let searched = string_argument(&both, 0).map_err(in_words)?;
     let normal = match both[1].literal_text() {
         Some(written) => {
             let constant = normal_pattern(written, escape).map_err(in_words)?;
-            if let Some(regex) = line_regex(&constant) {
+            if let Some(regex) = line_regex(&constant).map_err(in_words)? {
                 return Ok(matching(searched, regex, negated, written, escape));
             }
             Typed::constant(ScalarValue::from(constant)).expr
@@ -47,8 +48,8 @@ pub(in crate::sql) fn bind_like(
 }
 
 /// A normal pattern with `_`, which is every character but the end of a line; the kernel takes it for
-/// every character.
-fn line_regex(normal: &str) -> Option<Regex> {
+/// every character. Nothing when there is no `_`.
+fn line_regex(normal: &str) -> Result<Option<Regex>, String> {
     let mut regex = r"\A".to_string();
     let mut any = false;
     let mut characters = normal.chars();
@@ -59,12 +60,20 @@ fn line_regex(normal: &str) -> Option<Regex> {
                 regex.push_str(ANY_CHARACTER);
             }
             '%' => regex.push_str("(?s:.*)"),
-            '\\' => push_literal(&mut regex, characters.next()?),
+            '\\' => characters.next().into_iter().for_each(|next| push_literal(&mut regex, next)),
             other => push_literal(&mut regex, other),
         }
     }
     regex.push_str(r"\z");
-    if any { Regex::new(&regex).ok() } else { None }
+    if !any {
+        return Ok(None);
+    }
+    if normal.len() > SQL_PATTERN_BYTES_MAX {
+        return Err(format!(
+            "the pattern has more than {SQL_PATTERN_BYTES_MAX} bytes and a _ in it"
+        ));
+    }
+    Regex::new(&regex).map(Some).map_err(|_| "the pattern has too many _ in it".to_owned())
 }
 
 fn matching(

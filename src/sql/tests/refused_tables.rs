@@ -167,7 +167,18 @@ fn unnest_as_it_is_not_meant() {
 
 const COLUMN_LISTS: &[(&str, &str)] = &[
     ("a", "1:18: Expected: a type, found: )"),
-    ("a INT METADATA", "1:23: METADATA columns are not supported"),
+    (
+        "a INT METADATA",
+        "1:17: there is no metadata 'a'; a file has \"file.path\", \"file.name\", \"file.size\" or \"file.modification-time\"",
+    ),
+    (
+        "a INT METADATA FROM 'file.nam' VIRTUAL",
+        "1:37: there is no metadata 'file.nam'; a file has \"file.path\", \"file.name\", \"file.size\" or \"file.modification-time\"",
+    ),
+    (
+        "a INT, b MAP<STRING, INT> METADATA FROM 'file.name'",
+        "1:24: the metadata column `b`: CAST from STRING to MAP<STRING, INT> is not supported",
+    ),
     ("a INT PRIMARY KEY", "1:34: a PRIMARY KEY is not checked here; add NOT ENFORCED"),
     (
         "a INT, PRIMARY KEY (a)",

@@ -169,3 +169,38 @@ INSERT INTO dear SELECT auction, channel FROM upper_known WHERE price > 10;
         [r#"{"auction":1,"channel":"WEB"}"#, r#"{"auction":4,"channel":"SHOP;CORNER"}"#]
     );
 }
+
+#[test]
+fn metadata_columns_tell_the_file_of_a_record() {
+    let sql = "\
+CREATE TABLE bid (
+  name STRING NOT NULL METADATA FROM 'file.name' VIRTUAL,
+  auction BIGINT,
+  label AS CONCAT(name, ':', CAST(auction AS STRING)),
+  `file.size` INT METADATA,
+  changed TIMESTAMP_LTZ(3) METADATA FROM 'file.modification-time',
+  `path` STRING METADATA FROM 'file.path'
+) WITH ('connector' = 'filesystem', 'path' = 'in', 'format' = 'json');
+INSERT INTO out SELECT label, `file.size` AS bytes, changed > TIMESTAMP_LTZ '2020-01-01 00:00:00' AS recent,
+  RIGHT(`path`, 10) AS tail FROM bid WHERE auction > 1;
+INSERT INTO names SELECT name FROM bid /*+ OPTIONS('path' = 'in/b.json') */;
+";
+    let directory =
+        Directory::with_job(&job(&format!("{}{}", json_sink("out"), json_sink("names")), sql));
+    directory.write("in/a.json", "{\"auction\":1}\n{\"auction\":2}\n");
+    directory.write("in/b.json", "{\"auction\":3}\n");
+    for cores in CORE_COUNTS {
+        let _ = std::fs::remove_dir_all(directory.path("out"));
+        let _ = std::fs::remove_dir_all(directory.path("names"));
+        let _ = std::fs::remove_dir_all(directory.path("data"));
+        run(&directory, cores);
+        assert_eq!(
+            directory.rows("out"),
+            [
+                r#"{"label":"a.json:2","bytes":28,"recent":true,"tail":"/in/a.json"}"#,
+                r#"{"label":"b.json:3","bytes":14,"recent":true,"tail":"/in/b.json"}"#,
+            ]
+        );
+        assert_eq!(directory.rows("names"), [r#"{"name":"b.json"}"#]);
+    }
+}

@@ -4,6 +4,7 @@ use regex::{Captures, Regex};
 use std::ops::Range;
 
 use super::java::{Problem, translate};
+use crate::limits::SQL_PATTERN_BYTES_MAX;
 
 /// A compiled pattern.
 #[derive(Debug)]
@@ -20,6 +21,10 @@ const COMPILED_BYTES_MAX: usize = 10 << 20;
 impl Matcher {
     /// Compiles a pattern in Java's syntax.
     pub(in crate::sql::functions) fn compile(pattern: &str) -> Result<Matcher, Problem> {
+        if pattern.len() > SQL_PATTERN_BYTES_MAX {
+            let reason = format!("it has more than {SQL_PATTERN_BYTES_MAX} bytes");
+            return Err(Problem::Unsupported(reason));
+        }
         let translated = translate(pattern)?;
         let regex = regex::RegexBuilder::new(&translated.pattern)
             .size_limit(COMPILED_BYTES_MAX)
