@@ -15,8 +15,8 @@
 //! [`Writer::append`] and [`Writer::poll`]; at a barrier [`Writer::end_epoch`] and [`Writer::sync`].
 //! Epochs begin with [`Recovered::next_epoch`], at most [`EPOCHS_IN_FLIGHT_MAX`] ahead of the last one
 //! committed. Once [`Writer::durable`] has reached the end of the epoch in every journal,
-//! [`Writer::append_commit`] and [`Writer::sync`] on the state journals of the first two cores, or twice
-//! on that of the only one. Once both copies are durable the epoch exists: [`Writer::note_committed`] and
+//! [`Writer::append_commit`] and [`Writer::sync`] on the state journals of the first two cores; on that
+//! of the only one two copies, and one sync. Once both copies are durable the epoch exists: [`Writer::note_committed`] and
 //! [`Writer::recycle_before`] where the record says that it begins. What [`Writer::poll`] fails with is
 //! the end of the process.
 
@@ -38,7 +38,9 @@ pub use entry::{BLOCK_BYTES, EntryHeader, EntryKind, FORMAT_VERSION, Invalid};
 pub use error::JournalError;
 pub use mapped_file::{MappedFile, MappedPages};
 pub use reader::{CheckedEntry, ReadAt, SegmentReader, StoredFile, scan_segment};
-pub use recovery::{Entries, JournalEntry, Recovered, RecoveryRequest, recover};
+pub use recovery::{
+    Entries, Examined, JournalEntry, Recovered, RecoveryRequest, entries_between, examine, recover,
+};
 pub use segment::{
     LEFTOVER_SUFFIX, SEGMENT_BEGIN, SegmentHeader, file_id, parse_segment_name, segment_name,
 };

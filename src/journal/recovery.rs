@@ -1,6 +1,6 @@
 //! Recovery: what a start finds in a directory, and what it goes on with.
 //!
-//! Read: `record` (what the start before found) · `newest` (the newest epoch) · `chain` (the segments
+//! Read: `found` (what a directory holds) · `record` (what the start before found) · `newest` (the newest epoch) · `chain` (the segments
 //! of a journal, its entries).
 //!
 //! In order, and each step can be repeated after a crash within any:
@@ -16,6 +16,7 @@
 //! A check that fails inside of what is kept is damage, and an error: never an older epoch instead.
 
 mod chain;
+mod found;
 mod newest;
 mod record;
 
@@ -24,8 +25,7 @@ use std::collections::BTreeMap;
 use super::commit::CommitRecord;
 use super::entry::Invalid;
 use super::error::JournalError;
-use super::reader::{SegmentReader, StoredFile};
-use super::segment::{LEFTOVER_SUFFIX, file_id, parse_segment_name, segment_name};
+use super::segment::{LEFTOVER_SUFFIX, segment_name};
 use super::storage::Storage;
 use super::supply::JournalStart;
 use super::writer::WriterStart;
@@ -34,6 +34,7 @@ use crate::limits::EPOCHS_IN_FLIGHT_MAX;
 use crate::stdx::CoreId;
 use chain::{Chain, Segments};
 pub use chain::{Entries, JournalEntry};
+use found::{Found, look, record_before, segments_of};
 use newest::newest_commit;
 use record::{RECORD_NAME, Record, Seal};
 
@@ -59,6 +60,12 @@ pub struct Recovered<S: Storage> {
     numbers: BTreeMap<JournalId, u64>,
 }
 
+/// What a start would find.
+pub struct Examined<S: Storage> {
+    run: u32,
+    recovered: Recovered<S>,
+}
+
 /// What a start keeps of a journal.
 struct Kept<S> {
     range: JournalRange,
@@ -66,17 +73,6 @@ struct Kept<S> {
     end: Position,
     /// Of the entry that would be next.
     sequence: u64,
-}
-
-/// What the directory holds.
-struct Found {
-    segments: BTreeMap<JournalId, Segments>,
-    /// Segments whose first block is none.
-    damaged: Vec<(JournalId, u64, Invalid)>,
-    numbers: BTreeMap<JournalId, u64>,
-    /// Names that mean nothing any more.
-    leftovers: Vec<String>,
-    has_record: bool,
 }
 
 /// Reads a directory that no other process uses, and prepares it for this run.
@@ -87,8 +83,9 @@ pub fn recover<S: Storage>(
     storage: &S,
     request: RecoveryRequest,
 ) -> Result<Recovered<S>, JournalError> {
-    let found = look(storage)?;
-    let before = if request.fresh { None } else { record_before(storage, request, &found)? };
+    let found = look(storage, false)?;
+    let before =
+        if request.fresh { None } else { record_before(storage, Some(request.run), &found)? };
     let recovered = match before {
         None => {
             let recovered = begin(storage, request, &found);
@@ -103,6 +100,36 @@ pub fn recover<S: Storage>(
     Ok(recovered)
 }
 
+/// What a start would find, for reading alone: nothing is changed, synced or removed. None where no run
+/// has ever started.
+///
+/// # Errors
+/// See [`JournalError`]. While a run goes on, what it changes meanwhile may look like damage.
+pub fn examine<S: Storage>(storage: &S) -> Result<Option<Examined<S>>, JournalError> {
+    let found = look(storage, true)?;
+    let Some(before) = record_before(storage, None, &found)? else { return Ok(None) };
+    let run = before.run;
+    Ok(Some(Examined { run, recovered: go_on(storage, run, &before, &found)? }))
+}
+
+/// Entries of a journal from `range.from` to `range.to`, which were committed and not recycled; also of
+/// the run that goes on.
+///
+/// # Errors
+/// See [`JournalError`].
+pub fn entries_between<S: Storage>(
+    storage: &S,
+    range: &JournalRange,
+) -> Result<Entries<S>, JournalError> {
+    let record = Record::read(storage)?;
+    let known = segments_of(storage, range.journal)?;
+    let mut chain =
+        Chain::back_from(storage, range.journal, &known, (range.from, range.to.segment))?;
+    chain.seals.extend(record.seals.iter().filter(|seal| seal.journal == range.journal));
+    let to = (range.to, range.sequence);
+    Ok(Entries::new(chain, range.from, to, (range.to, u64::MAX)))
+}
+
 /// From nothing. Numbers of epochs and segments go on where they can be known.
 fn begin<S: Storage>(storage: &S, request: RecoveryRequest, found: &Found) -> Recovered<S> {
     let old = if found.has_record { Record::read(storage).ok() } else { None };
@@ -114,87 +141,6 @@ fn begin<S: Storage>(storage: &S, request: RecoveryRequest, found: &Found) -> Re
         commit: CommitRecord::default(),
     };
     Recovered { record, kept: BTreeMap::new(), numbers: found.numbers.clone() }
-}
-
-/// All that has a name of ours.
-fn look<S: Storage>(storage: &S) -> Result<Found, JournalError> {
-    let path = |name: &str| storage.path(name).display().to_string();
-    let mut found = Found {
-        segments: BTreeMap::new(),
-        damaged: Vec::new(),
-        numbers: BTreeMap::new(),
-        leftovers: Vec::new(),
-        has_record: false,
-    };
-    for name in storage.names().map_err(JournalError::io("list", path("")))? {
-        if name == RECORD_NAME || parse_segment_name(&name).is_some() {
-            storage.settle(&name).map_err(JournalError::io("make durable", path(&name)))?;
-        }
-        let Some((journal, number)) = parse_segment_name(&name) else {
-            found.has_record |= name == RECORD_NAME;
-            if is_leftover(&name) {
-                found.leftovers.push(name);
-            }
-            continue;
-        };
-        let highest = found.numbers.entry(journal).or_default();
-        *highest = number.max(*highest);
-        let file = StoredFile { storage: storage.clone(), name: name.clone() };
-        let opened = SegmentReader::open(file).map_err(JournalError::io("read", path(&name)))?;
-        match opened.map(|reader| *reader.header()) {
-            Ok(header) if (header.journal, header.number) == (journal, number) => {
-                found.segments.entry(journal).or_default().insert(number, header);
-            }
-            Ok(header) => found.damaged.push((journal, number, Invalid::File(header.file_id))),
-            Err(reason) => found.damaged.push((journal, number, reason)),
-        }
-    }
-    Ok(found)
-}
-
-/// What an interrupted step of a journal left; other files with that suffix are not ours.
-fn is_leftover(name: &str) -> bool {
-    let Some(stem) = name.strip_suffix(LEFTOVER_SUFFIX) else { return false };
-    let stem = stem.strip_prefix("spare-").unwrap_or(stem);
-    stem == RECORD_NAME || parse_segment_name(stem).is_some()
-}
-
-/// What the start before found; none where this is the first.
-fn record_before<S: Storage>(
-    storage: &S,
-    request: RecoveryRequest,
-    found: &Found,
-) -> Result<Option<Record>, JournalError> {
-    let inconsistent = |name: &str, reason: String| {
-        let file = storage.path(name).display().to_string();
-        Err(JournalError::Inconsistent { file, reason })
-    };
-    if !found.has_record {
-        if found.numbers.is_empty() {
-            return Ok(None);
-        }
-        return inconsistent(RECORD_NAME, "is missing, and there are journals".to_owned());
-    }
-    let record = Record::read(storage)?;
-    if record.run >= request.run {
-        let reason = format!("is of run {}, and this is run {}", record.run, request.run);
-        return inconsistent(RECORD_NAME, reason);
-    }
-    for (journal, number, reason) in &found.damaged {
-        let from = record.commit.range(*journal).map_or(0, |range| range.from.segment);
-        if *number >= from {
-            let file = storage.path(&segment_name(*journal, *number)).display().to_string();
-            return Err(JournalError::Rot { file, offset: 0, reason: *reason });
-        }
-    }
-    for header in found.segments.values().flat_map(Segments::values) {
-        let id = file_id(record.directory_id, header.run, header.journal, header.number);
-        if header.file_id != id || header.run > record.run {
-            let reason = "belongs to another directory".to_owned();
-            return inconsistent(&segment_name(header.journal, header.number), reason);
-        }
-    }
-    Ok(Some(record))
 }
 
 /// From the newest epoch.
@@ -372,10 +318,28 @@ impl<S: Storage> Recovered<S> {
                 position,
                 sequence,
                 epoch: self.record.next_epoch - 1,
-                journals: journals.max(self.record.commit.ranges.len()),
+                // Journals of cores that are no more are in the record for a while, too.
+                journals: journals + self.record.commit.ranges.len(),
                 segments: segments.iter().map(|header| header.number).collect(),
             },
         }
+    }
+}
+
+impl<S: Storage> Examined<S> {
+    /// The last run.
+    pub fn run(&self) -> u32 {
+        self.run
+    }
+
+    /// See [`Recovered::commit`].
+    pub fn commit(&self) -> &CommitRecord {
+        self.recovered.commit()
+    }
+
+    /// See [`Recovered::entries`].
+    pub fn entries(&self, journal: JournalId) -> Option<Entries<S>> {
+        self.recovered.entries(journal)
     }
 }
 

@@ -5,7 +5,7 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io;
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use super::mapped_file::{MappedFile, MappedPages};
@@ -132,7 +132,9 @@ impl Storage for Files {
     }
 
     fn create(&self, name: &str, bytes: u64) -> io::Result<()> {
-        let file = File::create_new(self.path(name))?;
+        // Nobody else may cut a file that is mapped.
+        let mut options = OpenOptions::new();
+        let file = options.write(true).create_new(true).mode(0o600).open(self.path(name))?;
         preallocate(&file, bytes)
     }
 

@@ -88,7 +88,7 @@ fn seeds(count: u64) {
 
 #[test]
 fn an_epoch_that_was_reported_is_found() {
-    seeds(400);
+    seeds(300);
 }
 
 #[test]
@@ -138,19 +138,19 @@ fn sweep(cores: u16, fault: Fault, stride: usize) {
 }
 
 #[test]
-fn the_power_may_go_at_every_step() {
-    sweep(1, Fault::Cut, 1);
-    sweep(2, Fault::Cut, 7);
+fn the_power_may_go_at_any_step() {
+    sweep(1, Fault::Cut, 2);
+    sweep(2, Fault::Cut, 17);
 }
 
 #[test]
-fn every_step_may_fail() {
-    sweep(1, Fault::Error(ErrorKind::TimedOut), 3);
-    sweep(2, Fault::Error(ErrorKind::StorageFull), 7);
+fn any_step_may_fail() {
+    sweep(1, Fault::Error(ErrorKind::TimedOut), 5);
+    sweep(2, Fault::Error(ErrorKind::StorageFull), 17);
 }
 
 #[test]
-fn every_sync_may_fail_once() {
+fn any_sync_may_fail_once() {
     sweep(1, Fault::FailedSync, 5);
 }
 

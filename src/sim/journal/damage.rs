@@ -4,7 +4,7 @@ use super::super::disk::{Fault, SimDisk, SimFiles};
 use super::Model;
 use super::life::{Ended, Shape, begin};
 use super::model::entries_of;
-use crate::journal::{JournalError, RecoveryRequest, recover};
+use crate::journal::{JournalError, RecoveryRequest, entries_between, examine, recover};
 
 /// A directory after a few epochs of a second run, cut off in the middle of the next one.
 fn directory(cores: u16) -> (SimDisk, Model) {
@@ -184,6 +184,29 @@ fn a_run_number_is_used_once() {
     let request = RecoveryRequest { run: model.run, fresh: false, new_id: 78 };
     let error = recover(&files, request).err().unwrap();
     assert!(error.to_string().contains("is of run 2, and this is run 2"), "{error}");
+}
+
+#[test]
+fn a_look_changes_nothing_and_sees_what_a_start_finds() {
+    let (disk, model) = directory(2);
+    let (before, steps) = (disk.copy(0), disk.steps());
+    let files = SimFiles::new(&disk, "/j");
+    let examined = examine(&files).unwrap().unwrap();
+    assert_eq!(examined.run(), model.run);
+    assert_eq!(examined.commit().epoch, model.reported);
+    for range in &examined.commit().ranges {
+        let mut entries = examined.entries(range.journal).unwrap();
+        let mut between = entries_between(&files, range).unwrap();
+        while let Some(entry) = between.next_entry().unwrap() {
+            assert_eq!(entries.next_entry().unwrap(), Some(entry));
+        }
+        let rest = entries.next_entry().unwrap();
+        assert!(rest.is_none_or(|entry| entry.position >= range.to));
+    }
+    assert_eq!(disk.steps(), steps);
+    assert_eq!(disk.paths(), before.paths());
+    assert!(disk.paths().iter().all(|path| disk.bytes(path) == before.bytes(path)));
+    assert!(examine(&SimFiles::new(&SimDisk::new(0), "/j")).unwrap().is_none());
 }
 
 #[test]

@@ -264,16 +264,18 @@ impl Life {
         (record, mut to_append, mut appended): (CommitRecord, Vec<usize>, Vec<(usize, Position)>),
     ) -> Phase {
         if let Some(core) = to_append.pop() {
+            // Copies for the same core may share a sync.
+            let is_double = to_append.first() == Some(&core) && self.rng.bool();
             let Core { io, writers, .. } = &mut self.cores[core];
             let state = &mut writers[0];
             assert_eq!(state.journal().kind, Kind::State);
-            match state.append_commit(&record) {
-                Ok(()) => {
-                    state.sync(io);
-                    appended.push((core, state.position()));
-                }
-                Err(NoRoom) => to_append.push(core),
+            if state.append_commit(&record) == Err(NoRoom) {
+                to_append.push(core);
+            } else if is_double && state.append_commit(&record).is_ok() {
+                to_append.pop();
             }
+            state.sync(io);
+            appended.push((core, state.position()));
             return Phase::Committing { record, to_append, appended };
         }
         let is_durable =
