@@ -1,7 +1,7 @@
 //! Bytes to batches and back; no I/O.
 //!
 //! Read: `framing` (bytes to records) · `records` (what all decoders share) · `json` · `csv` · `raw` ·
-//! `frames` (the native protocol) ·
+//! `frames` (the native protocol) · `ipc` (Arrow's own) ·
 //! `column` (columns under construction) · `scalar` (text to one value) · `encode` (batches to lines).
 //! Beside them: `types` (names, what a format carries) · `reason` (rejections in words) · `swar`.
 
@@ -10,6 +10,7 @@ mod csv;
 mod encode;
 pub mod frames;
 mod framing;
+mod ipc;
 mod json;
 mod raw;
 mod reason;
@@ -36,6 +37,7 @@ use crate::limits::LINE_BYTES_CEILING;
 use crate::record::{Provenance, check_frame_type};
 use csv::{CsvParser, QuotedLines};
 use encode::{CsvEncoder, JsonEncoder, PrintEncoder, RawEncoder};
+use ipc::{IpcDecoder, IpcEncoder};
 use json::JsonParser;
 use raw::RawParser;
 use records::RecordDecoder;
@@ -57,6 +59,8 @@ pub enum FormatOptions {
     Raw,
     /// Frames of the native protocol, which are no lines: sources read them without a [`Decoder`].
     Frames,
+    /// Record batches of Arrow's IPC streams.
+    Arrow,
 }
 
 /// Options of JSON lines. Timestamps are read in SQL and ISO-8601 form.
@@ -106,6 +110,12 @@ pub trait Decoder {
     /// Tells the header line of a CSV file to a decoder that begins behind it (`start_offset` is
     /// not the file's beginning). Without it the first line is the header. Other formats have none.
     fn set_header(&mut self, _line: &[u8]) {}
+
+    /// Why nothing more can be decoded, of a format whose records cannot be found again behind bytes
+    /// that are wrong.
+    fn fault(&self) -> Option<String> {
+        None
+    }
 }
 
 /// Rows of one split, in order.
@@ -201,6 +211,7 @@ pub fn decoder(options: &DecoderOptions) -> Result<Box<dyn Decoder>, FormatError
         FormatOptions::Frames => {
             return Err(FormatError("frames are not decoded record by record".into()));
         }
+        FormatOptions::Arrow => Box::new(IpcDecoder::new(options)),
     })
 }
 
@@ -218,6 +229,7 @@ pub fn encoder(
         FormatOptions::Csv(csv) => Box::new(CsvEncoder::new(csv, schema)),
         FormatOptions::Raw => Box::new(RawEncoder),
         FormatOptions::Frames => Box::new(FrameEncoder::for_files(FRAME_SINK_NAME, schema)),
+        FormatOptions::Arrow => Box::new(IpcEncoder::new(schema)),
     })
 }
 
@@ -243,7 +255,7 @@ pub fn check(options: &FormatOptions, schema: &Schema) -> Result<(), FormatError
         ))),
         FormatOptions::Csv(_) => types::check("csv", schema, types::is_scalar),
         FormatOptions::Raw => raw::check(schema),
-        FormatOptions::Frames => {
+        FormatOptions::Frames | FormatOptions::Arrow => {
             check_frame_type(schema).map_err(|error| FormatError(error.to_string()))
         }
     }

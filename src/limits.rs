@@ -49,6 +49,12 @@ pub const FRAME_LARGE_BYTES_MAX: usize = 52 * 1024 * 1024;
 /// acknowledgements, an error.
 pub const FRAME_ANSWER_BYTES_MAX: usize = 64 * 1024;
 
+/// Bytes of a message of Arrow's IPC without its body: columns, or where each of them lies.
+pub const IPC_METADATA_BYTES_MAX: usize = 1024 * 1024;
+
+/// Bytes of its body: the rows of one batch.
+pub const IPC_BODY_BYTES_MAX: usize = 64 * 1024 * 1024;
+
 /// Producers whose names one core remembers, with the last frame taken of each: some 100 bytes.
 pub const FRAME_PRODUCERS_MAX: usize = 100_000;
 

@@ -23,6 +23,8 @@ pub use batch::{Batch, Provenance, RowTags};
 pub use buffer::{BufferPool, Need, PoolBuffer, PoolLimits};
 pub use element::{Element, Epoch, Watermark};
 pub use expression::{EvaluationContext, Expression, ExpressionError, ExpressionRef};
+#[cfg(test)]
+pub(crate) use frame::testing;
 pub use frame::{
     FRAME_ALIGNMENT, FRAME_LAYOUT_HASH, FrameFault, FrameReader, FrameRows, FrameVector,
     FrameWriter, ShapeError, check_frame_type,

@@ -278,6 +278,7 @@ fn format_name(format: &FormatOptions) -> &'static str {
         FormatOptions::Csv(_) => "csv",
         FormatOptions::Raw => "raw",
         FormatOptions::Frames => "rkyv",
+        FormatOptions::Arrow => "arrow",
     }
 }
 

@@ -106,7 +106,7 @@ const RATE: Kind = Kind::Count { min: 1, max: 1_000_000_000 };
 const PROPORTION: Kind = Kind::Count { min: 0, max: 1_000_000 };
 const HOT_RATIO: Kind = Kind::Count { min: 1, max: 1_000_000 };
 const EVENT_BYTES: Kind = Kind::Bytes { min: 0, max: 1 << 20 };
-const FORMAT: Kind = Kind::Choice { known: &["json", "csv", "raw", "rkyv"], planned: &[] };
+const FORMAT: Kind = Kind::Choice { known: &["json", "csv", "raw", "rkyv", "arrow"], planned: &[] };
 const CONNECTIONS: Kind = Kind::Count { min: 1, max: 65_536 };
 const ENCODED: &[&str] = &["tcp", "file", "print"];
 

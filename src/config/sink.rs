@@ -29,8 +29,9 @@ pub(super) fn resolve(
     check_applicable(table, connector, errors);
     let for_eyes = matches!(connector, "print" | "blackhole") && !table.has("format");
     let format = if for_eyes { None } else { Some(format(table, false, errors)) };
-    if table.word("format") == Some("rkyv") && !matches!(connector, "file" | "tcp") {
-        let message = "\"rkyv\" does not go with this connector; use \"json\", \"csv\" or \"raw\"";
+    let is_binary = matches!(table.word("format"), Some("rkyv" | "arrow"));
+    if is_binary && !matches!(connector, "file" | "tcp") {
+        let message = "no lines do not go with this connector; use \"json\", \"csv\" or \"raw\"";
         errors.add(table.at("format"), &table.key_path("format"), message);
     }
     let release = release(table, durability, errors);

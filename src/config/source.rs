@@ -45,8 +45,8 @@ pub(super) fn resolve(
         }
         _ => None,
     };
-    if table.word("format") == Some("rkyv") {
-        check_frames(table, errors);
+    if let Some(binary @ ("rkyv" | "arrow")) = table.word("format") {
+        check_binary(table, binary, errors);
     }
     let journal = table.flag("journal");
     if journal == Some(true) && durability == DurabilityMode::Off {
@@ -84,17 +84,18 @@ pub(super) fn resolve(
     })
 }
 
-/// What frames have no use for.
-fn check_frames(table: &RawTable, errors: &mut Errors) {
+/// What formats that are no lines have no use for.
+fn check_binary(table: &RawTable, format: &str, errors: &mut Errors) {
     let reasons = [
-        ("line_max", "frames are no lines; a frame has 16 MiB at most"),
+        ("line_max", "its records are no lines"),
         ("connect", "producers of frames connect to the source; write listen = \"127.0.0.1:9000\""),
-        ("follow", "a file of frames is read to its end and not followed"),
+        ("follow", "its files are read to their end and not followed"),
     ];
-    for (key, reason) in reasons {
+    let connects = |key: &str| format == "arrow" && key == "connect";
+    for (key, reason) in reasons.into_iter().filter(|(key, _)| !connects(key)) {
         let is_wanted = key != "follow" || table.flag(key) == Some(true);
         if table.has(key) && is_wanted {
-            let message = format!("does not go with format = \"rkyv\": {reason}");
+            let message = format!("does not go with format = \"{format}\": {reason}");
             errors.add(table.at(key), &table.key_path(key), message);
         }
     }
@@ -276,7 +277,7 @@ pub(super) fn format(
     multiline: bool,
     errors: &mut Errors,
 ) -> Option<FormatOptions> {
-    let choices = "format = \"json\", \"csv\", \"raw\" or \"rkyv\"";
+    let choices = "format = \"json\", \"csv\", \"raw\", \"rkyv\" or \"arrow\"";
     match required_word(table, "format", choices, errors)? {
         "json" => Some(FormatOptions::Json(JsonOptions {
             iso_timestamps: table.word_if_any("timestamps") == Some("iso-8601"),
@@ -288,6 +289,7 @@ pub(super) fn format(
         })),
         "raw" => Some(FormatOptions::Raw),
         "rkyv" => Some(FormatOptions::Frames),
+        "arrow" => Some(FormatOptions::Arrow),
         other => unreachable!("the key allows no format {other}"),
     }
 }

@@ -144,7 +144,11 @@ fn open_file_source(
     file: &FileSourceConfig,
     core_count: u16,
 ) -> Result<MakeSource, JobError> {
-    let lines = !matches!(&source.config.format, Some(FormatOptions::Csv(csv)) if csv.multiline);
+    let lines = match &source.config.format {
+        Some(FormatOptions::Csv(csv)) => !csv.multiline,
+        Some(FormatOptions::Arrow) => false,
+        _ => true,
+    };
     let cut = CutOptions { core_count, chunk_bytes: job.limits.file_chunk_bytes, lines };
     let failed = |error: PlanError| {
         JobError::new(ErrorClass::Io, format!("source \"{}\": {error}", source.planned.name))
@@ -320,6 +324,8 @@ fn open_file_sink(sink: &PreparedSink, file: &FileSinkConfig) -> Result<MakeSink
         FormatOptions::Csv(_) => "csv",
         FormatOptions::Raw => "txt",
         FormatOptions::Frames => "frames",
+        // As Arrow names streams; `.arrow` is its file format.
+        FormatOptions::Arrow => "arrows",
     };
     Ok(Box::new(move |core| {
         let encoder = format::encoder(&format, &schema);

@@ -23,6 +23,7 @@ mod subscriber;
 mod tests;
 
 pub use columns::{FrameColumns, FrameRead};
+pub(in crate::format) use columns::{check_columns, rows_of_table};
 pub use encode::FrameEncoder;
 #[cfg(test)]
 pub(crate) use encode::write_data;

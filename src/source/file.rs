@@ -166,6 +166,7 @@ impl FileSource {
                     decoder.finish(&mut to);
                 }
                 let rows = to.rows;
+                self.fail_if_undecodable(chunk.file);
                 self.complete_chunk(out);
                 return Decoded::Rows(rows);
             }
@@ -175,7 +176,18 @@ impl FileSource {
                 return Decoded::Nothing;
             }
         }
-        Decoded::Rows(to.rows)
+        let rows = to.rows;
+        self.fail_if_undecodable(chunk.file);
+        Decoded::Rows(rows)
+    }
+
+    /// A file whose records cannot be found any more is damaged.
+    fn fail_if_undecodable(&mut self, file: usize) {
+        if let Some(fault) = self.decoder.as_ref().and_then(SplitDecoder::fault) {
+            let path = self.plan.file(file).path.display();
+            self.failure = Some(Failure::data(format!("cannot read {path}: {fault}")));
+            self.phase = Phase::Failed;
+        }
     }
 
     /// True when rows wait for other cores' chunks, and are as many as should: a chunk that is not cut

@@ -205,8 +205,23 @@ impl TcpSource {
         if !std::mem::replace(&mut served.is_ready, true) {
             self.ready.push_back(connection);
         }
+        let fault = served.take_fault();
+        served.is_cut |= fault.is_some();
         network.release(bytes);
+        if let Some(fault) = fault {
+            network.close(connection);
+            self.failed(connection, &fault);
+        }
         length
+    }
+
+    /// A connection has sent what cannot be decoded, nor what is behind it.
+    fn failed(&mut self, connection: ConnectionId, fault: &str) {
+        self.counters.connections_failed += 1;
+        if self.counters.connections_failed.is_power_of_two() {
+            let origin = Arc::clone(self.connections[&connection].origin());
+            self.notice(&format!("closed {origin}: {fault}"));
+        }
     }
 
     /// Gives an accepted connection to the core with fewest, or refuses it.
@@ -282,6 +297,9 @@ impl TcpSource {
             served.finish();
             if !std::mem::replace(&mut served.is_ready, true) {
                 self.ready.push_back(connection);
+            }
+            if let Some(fault) = served.take_fault() {
+                self.failed(connection, &fault);
             }
         }
     }

@@ -135,7 +135,7 @@ fn options_of_all_tables_at_once() {
     check(
         sql,
         &[
-            "3:44: s.format: missing; add format = \"json\", \"csv\", \"raw\" or \"rkyv\"",
+            "3:44: s.format: missing; add format = \"json\", \"csv\", \"raw\", \"rkyv\" or \"arrow\"",
             "4:44: table o, option 'connector': 'prin' is unknown; did you mean \"print\"?",
         ],
     );

@@ -221,15 +221,17 @@ fn connectors_and_formats() {
     check_file_source(
         "path = \"in\"\nformat = \"rkyv\"\nfollow = true\nline_max = \"1KiB\"",
         &[
-            "6:10: sources.bid.follow: does not go with format = \"rkyv\": a file of frames is read to \
-             its end and not followed",
-            "7:12: sources.bid.line_max: does not go with format = \"rkyv\": frames are no lines; a \
-             frame has 16 MiB at most",
+            "6:10: sources.bid.follow: does not go with format = \"rkyv\": its files are read to \
+             their end and not followed",
+            "7:12: sources.bid.line_max: does not go with format = \"rkyv\": its records are no \
+             lines",
         ],
     );
     check_file_source(
         "path = \"in\"",
-        &["1:1: sources.bid.format: missing; add format = \"json\", \"csv\", \"raw\" or \"rkyv\""],
+        &[
+            "1:1: sources.bid.format: missing; add format = \"json\", \"csv\", \"raw\", \"rkyv\" or \"arrow\"",
+        ],
     );
     check_file_source(
         "format = \"json\"",

@@ -3,11 +3,12 @@
 //! Read: `files` · `sinks` · `bids` (random input and a model of windows) · `windows` · `cascade`
 //! (window over window, union) · `sockets` · `lines` (cut, long and bad lines) · `dialing` (the job
 //! connects) · `subscribers` (slow ones) · `times` (silent connections, wrong clocks) · `follow` ·
-//! `frames` (the native protocol) · `generated` (jobs that make their input) · `http` (status and metrics) · `why` (what is
+//! `frames` (the native protocol) · `arrow` (Arrow's IPC) · `generated` (jobs that make their input) · `http` (status and metrics) · `why` (what is
 //! wrong with a running job) ·
 //! `signals` · `finished` (running again) · `faults` (exit codes) · `examples` (the jobs of `config/`
 //! and of the README).
 
+mod arrow;
 mod bids;
 mod cascade;
 mod dialing;

@@ -40,26 +40,12 @@ impl FrameColumns {
         table: &Schema,
         projection: &[usize],
     ) -> Result<FrameColumns, ProtocolFault> {
-        for ours in table.fields() {
-            let theirs = written.fields().iter().find(|theirs| theirs.name() == ours.name());
-            match theirs {
-                Some(theirs) => check_type(theirs, ours)?,
-                None if ours.is_nullable() => {}
-                None => {
-                    let reason = format!(
-                        "column \"{}\" is NOT NULL in the table, and is not among the columns of hello",
-                        ours.name()
-                    );
-                    return Err(ProtocolFault::Schema { reason });
-                }
-            }
-        }
-        let is_unknown = |theirs: &&Arc<Field>| table.index_of(theirs.name()).is_err();
-        let unknown = written.fields().iter().filter(is_unknown);
+        let unknown = check_columns(written, table, "hello")
+            .map_err(|reason| ProtocolFault::Schema { reason })?;
         let schema = table.project(projection).expect("the projection is of the table's columns");
         Ok(FrameColumns {
             reader: FrameReader::new(written, schema.fields()),
-            unknown: unknown.map(|field| field.name().clone()).collect(),
+            unknown,
             schema: Arc::new(schema),
         })
     }
@@ -70,38 +56,72 @@ impl FrameColumns {
     /// When the payload is no archive of the peer's columns.
     pub fn read(&self, payload: &Buffer) -> Result<FrameRead, ProtocolFault> {
         let (columns, rows) = self.reader.read(payload).map_err(ProtocolFault::Rows)?;
-        let fields = self.schema.fields().iter().zip(&columns);
-        let has_null = |(field, column): (&Arc<Field>, &ArrayRef)| {
-            !field.is_nullable() && column.null_count() > 0
-        };
-        if fields.clone().any(has_null) {
-            return Ok(self.without_nulls(columns, rows));
-        }
-        Ok(FrameRead { rows: batch(&self.schema, columns, rows), rejected: Vec::new() })
+        Ok(rows_of_table(&self.schema, columns, rows))
     }
+}
 
-    /// Rows with a NULL where the table says NOT NULL are rejected.
-    #[cold]
-    fn without_nulls(&self, columns: Vec<ArrayRef>, rows: usize) -> FrameRead {
-        let fault = |row: usize| {
-            let fields = self.schema.fields().iter().zip(&columns);
-            let mut nulls =
-                fields.filter(|(field, column)| !field.is_nullable() && column.is_null(row));
-            nulls.next().map(|(field, _)| describe(field, b"", Fault::Null))
-        };
-        let rejected: Vec<(usize, String)> =
-            (0..rows).filter_map(|row| Some((row, fault(row)?))).collect();
-        let mut is_kept = vec![true; rows];
-        rejected.iter().for_each(|(row, _)| is_kept[*row] = false);
-        let nullable =
-            self.schema.fields().iter().map(|field| field.as_ref().clone().with_nullable(true));
-        let nullable = Arc::new(Schema::new(nullable.collect::<Vec<_>>()));
-        let mask = BooleanArray::new(BooleanBuffer::from(is_kept), None);
-        let kept = filter_record_batch(&batch(&nullable, columns, rows), &mask);
-        let kept = kept.expect("every type of a table can be filtered");
-        let count = kept.num_rows();
-        FrameRead { rows: batch(&self.schema, kept.columns().to_vec(), count), rejected }
+/// Columns of a peer as rows of a table, of whose columns they have the types. Rows with a NULL where
+/// the table says NOT NULL are rejected.
+pub(in crate::format) fn rows_of_table(
+    schema: &SchemaRef,
+    columns: Vec<ArrayRef>,
+    rows: usize,
+) -> FrameRead {
+    let has_null =
+        |(field, column): (&Arc<Field>, &ArrayRef)| !field.is_nullable() && column.null_count() > 0;
+    if schema.fields().iter().zip(&columns).any(has_null) {
+        return without_nulls(schema, columns, rows);
     }
+    FrameRead { rows: batch(schema, columns, rows), rejected: Vec::new() }
+}
+
+#[cold]
+fn without_nulls(schema: &SchemaRef, columns: Vec<ArrayRef>, rows: usize) -> FrameRead {
+    let fault = |row: usize| {
+        let fields = schema.fields().iter().zip(&columns);
+        let mut nulls =
+            fields.filter(|(field, column)| !field.is_nullable() && column.is_null(row));
+        nulls.next().map(|(field, _)| describe(field, b"", Fault::Null))
+    };
+    let rejected: Vec<(usize, String)> =
+        (0..rows).filter_map(|row| Some((row, fault(row)?))).collect();
+    let mut is_kept = vec![true; rows];
+    rejected.iter().for_each(|(row, _)| is_kept[*row] = false);
+    let nullable = schema.fields().iter().map(|field| field.as_ref().clone().with_nullable(true));
+    let nullable = Arc::new(Schema::new(nullable.collect::<Vec<_>>()));
+    let mask = BooleanArray::new(BooleanBuffer::from(is_kept), None);
+    let kept = filter_record_batch(&batch(&nullable, columns, rows), &mask);
+    let kept = kept.expect("every type of a table can be filtered");
+    let count = kept.num_rows();
+    FrameRead { rows: batch(schema, kept.columns().to_vec(), count), rejected }
+}
+
+/// Compares a peer's columns with a table's, by name; those that the table lacks. `place` is where the
+/// peer has said which it has.
+///
+/// # Errors
+/// A column of another type, or one that is NOT NULL and missing, in words.
+pub(in crate::format) fn check_columns(
+    written: &Schema,
+    table: &Schema,
+    place: &str,
+) -> Result<Vec<String>, String> {
+    for ours in table.fields() {
+        let theirs = written.fields().iter().find(|theirs| theirs.name() == ours.name());
+        match theirs {
+            Some(theirs) => check_type(theirs, ours, place)?,
+            None if ours.is_nullable() => {}
+            None => {
+                return Err(format!(
+                    "column \"{}\" is NOT NULL in the table, and is not among the columns of {place}",
+                    ours.name()
+                ));
+            }
+        }
+    }
+    let is_unknown = |theirs: &&Arc<Field>| table.index_of(theirs.name()).is_err();
+    let unknown = written.fields().iter().filter(is_unknown);
+    Ok(unknown.map(|field| field.name().clone()).collect())
 }
 
 fn batch(schema: &SchemaRef, columns: Vec<ArrayRef>, rows: usize) -> RecordBatch {
@@ -110,17 +130,16 @@ fn batch(schema: &SchemaRef, columns: Vec<ArrayRef>, rows: usize) -> RecordBatch
         .expect("columns are built from the schema's fields, with one value per row")
 }
 
-fn check_type(theirs: &Field, ours: &Field) -> Result<(), ProtocolFault> {
+fn check_type(theirs: &Field, ours: &Field, place: &str) -> Result<(), String> {
     if is_readable_as(theirs.data_type(), ours.data_type()) {
         return Ok(());
     }
-    let reason = format!(
-        "column \"{}\" is {} in hello and {} in the table",
+    Err(format!(
+        "column \"{}\" is {} in {place} and {} in the table",
         ours.name(),
         shown(theirs.data_type()),
         shown(ours.data_type())
-    );
-    Err(ProtocolFault::Schema { reason })
+    ))
 }
 
 /// The type, with the NOT NULLs of its parts.

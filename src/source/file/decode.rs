@@ -111,6 +111,11 @@ impl SplitDecoder {
         self.collect(to);
     }
 
+    /// Why nothing more can be decoded.
+    pub(super) fn fault(&self) -> Option<String> {
+        self.decoder.fault()
+    }
+
     /// Position behind the last complete record.
     pub(super) fn offset(&self) -> u64 {
         self.decoder.offset()

@@ -20,8 +20,9 @@ pub(super) struct Served {
     pub(super) is_ready: bool,
     /// The peer is gone; leaves when its rows are pushed.
     pub(super) has_ended: bool,
-    /// Was silent for too long, and is being closed.
+    /// Was silent for too long or could not be decoded, and is being closed.
     pub(super) is_cut: bool,
+    has_failed: bool,
 }
 
 /// Where rows and rejections go.
@@ -49,7 +50,13 @@ impl Served {
             is_ready: false,
             has_ended: false,
             is_cut: false,
+            has_failed: false,
         }
+    }
+
+    /// Source and peer.
+    pub(super) fn origin(&self) -> &Arc<str> {
+        &self.origin
     }
 
     /// Bytes have come.
@@ -57,6 +64,13 @@ impl Served {
         self.decoder.feed(bytes);
         self.arrival = arrival;
         self.last_byte_ns = arrival.monotonic_ns;
+    }
+
+    /// Why nothing more of it can be decoded, said once.
+    pub(super) fn take_fault(&mut self) -> Option<String> {
+        let fault = self.decoder.fault().filter(|_| !self.has_failed)?;
+        self.has_failed = true;
+        Some(fault)
     }
 
     /// The peer is gone.
