@@ -25,7 +25,8 @@ mod tests;
 pub use frames::{
     Ack, FRAME_HEADER_BYTES, FrameColumns, FrameEncoder, FrameHeader, FrameHello, FrameKind,
     FrameProducer, FrameRead, FrameReceiver, FrameRefusal, FrameRole, FrameStream, FrameSubscriber,
-    Message, ProtocolFault, ReceivedFrame, error_text, write_ack, write_empty, write_error,
+    Message, ProtocolFault, ReceivedFrame, error_text, renumber_frames, write_ack, write_empty,
+    write_error,
 };
 pub use framing::{Boundary, EveryLine, Framed, Framer};
 

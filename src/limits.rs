@@ -35,6 +35,10 @@ pub const FRAME_ALONE_BYTES_MIN: usize = 32 * 1024;
 /// as long as it likes.
 pub const FRAME_SLOW_BYTES_MAX: usize = 8 * 1024;
 
+/// Bytes of memory in which a connection waits for its next message: with what else is kept of it, less
+/// than 16 KiB.
+pub const FRAME_WAIT_BYTES: usize = 4 * 1024;
+
 /// Bytes of a buffer that frames are received into: a few fit into a second-level cache.
 pub const FRAME_BUFFER_BYTES: usize = 128 * 1024;
 
@@ -297,6 +301,7 @@ const _: () = {
     // An entry of the longest kind fits into a segment, with its first and last blocks.
     assert!(2 * JOURNAL_ENTRY_BYTES_MAX as u64 <= JOURNAL_SEGMENT_BYTES);
     assert!(JOURNAL_SEGMENT_BYTES <= JOURNAL_SEGMENT_BYTES_MAX);
+    assert!(FRAME_WAIT_BYTES <= FRAME_SLOW_BYTES_MAX);
     assert!(FRAME_SLOW_BYTES_MAX < FRAME_ALONE_BYTES_MIN);
     assert!(FRAME_ALONE_BYTES_MIN < FRAME_BUFFER_BYTES);
     assert!(3 * (FRAME_PAYLOAD_BYTES_MAX + FRAME_BUFFER_BYTES) <= FRAME_LARGE_BYTES_MAX);

@@ -24,9 +24,9 @@ mod tests;
 
 pub use columns::{FrameColumns, FrameRead};
 pub(in crate::format) use columns::{check_columns, rows_of_table};
-pub use encode::FrameEncoder;
 #[cfg(test)]
 pub(crate) use encode::write_data;
+pub use encode::{FrameEncoder, renumber_frames};
 pub use header::{FRAME_HEADER_BYTES, FrameHeader, FrameKind, ProtocolFault};
 pub use hello::{FrameHello, FrameRole};
 pub use message::{Ack, FrameStream, Message, error_text, write_ack, write_empty, write_error};

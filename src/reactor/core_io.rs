@@ -107,7 +107,6 @@ impl CoreIo {
             Tag::Accept(id) => self.sockets.on_accept(ring, id, (outcome, is_last)),
             Tag::Connect(id) => self.sockets.on_connect(ring, id, outcome),
             Tag::Receive(id) => self.sockets.on_receive(ring, id, (outcome, is_last)),
-            Tag::Readable(id) => self.sockets.on_readable(ring, id, outcome),
             Tag::Fill(id) => self.sockets.on_fill(ring, id, outcome),
             Tag::Send(id) => self.sockets.on_send(ring, id, outcome),
             Tag::Disk(operation) => self.files.on_completion(ring, operation, outcome),
@@ -206,10 +205,6 @@ impl Network for CoreIo {
 
     fn adopt_on_demand(&mut self, owner: OwnerId, socket: OwnedFd) -> ConnectionId {
         self.sockets.adopt_on_demand(owner, socket)
-    }
-
-    fn await_readable(&mut self, connection: ConnectionId) {
-        self.sockets.await_readable(&mut self.ring, connection);
     }
 
     fn receive_into(&mut self, connection: ConnectionId, memory: Vec<u8>, bytes_max: usize) {

@@ -71,11 +71,6 @@ pub enum NetEvent {
         /// Where they lie.
         bytes: Received,
     },
-    /// Bytes have come, or the peer's end, and lie with the kernel: answers `await_readable`.
-    Readable {
-        /// From whom.
-        connection: ConnectionId,
-    },
     /// Memory given to `receive_into`, with what came appended.
     Filled {
         /// From whom.
@@ -127,11 +122,8 @@ pub trait Network {
     fn adopt(&mut self, owner: OwnerId, socket: OwnedFd) -> ConnectionId;
 
     /// Takes an accepted socket from which nothing is received but what the owner asks for, with
-    /// `await_readable` and `receive_into`.
+    /// `receive_into`.
     fn adopt_on_demand(&mut self, owner: OwnerId, socket: OwnedFd) -> ConnectionId;
-
-    /// Asks once for `Readable`. Of a connection on demand, when nothing else has been asked for.
-    fn await_readable(&mut self, connection: ConnectionId);
 
     /// Receives once, behind what `memory` holds, at most `bytes_max` bytes and at most up to its
     /// capacity, into the memory itself: answers with `Filled`. It waits until something comes; at the

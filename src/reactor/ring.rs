@@ -49,8 +49,6 @@ pub(super) enum Tag {
     Connect(ConnectionId),
     /// Bytes from a peer.
     Receive(ConnectionId),
-    /// Whether there are bytes from a peer.
-    Readable(ConnectionId),
     /// Bytes from a peer, into memory of its owner.
     Fill(ConnectionId),
     /// Bytes to a peer.
@@ -243,13 +241,6 @@ impl Ring {
     pub(super) fn receive(&mut self, socket: BorrowedFd<'_>, tag: Tag) -> Ticket {
         let entry = opcode::RecvMulti::new(raw(socket), BUFFER_GROUP).build();
         self.push(entry, Flight { tag, yields: Yields::Buffer, memory: Memory::None })
-    }
-
-    /// Completes when there are bytes to receive, or the end of the stream.
-    pub(super) fn await_readable(&mut self, socket: BorrowedFd<'_>, tag: Tag) -> Ticket {
-        let events = u32::try_from(libc::POLLIN).expect("a small constant");
-        let entry = opcode::PollAdd::new(raw(socket), events).build();
-        self.push(entry, Flight { tag, yields: Yields::Nothing, memory: Memory::None })
     }
 
     /// Receives once behind what `bytes` holds, at most `bytes_max` and at most up to its capacity.

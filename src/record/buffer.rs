@@ -196,6 +196,11 @@ impl PoolBuffer {
         self.capacity - self.bytes().len()
     }
 
+    /// False for memory that is not the pool's.
+    pub fn is_pooled(&self) -> bool {
+        self.way_back.is_some()
+    }
+
     /// Bytes it can hold in all.
     pub fn capacity(&self) -> usize {
         self.capacity

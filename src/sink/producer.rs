@@ -7,7 +7,10 @@
 //! - A frame is kept until the source has taken it; what it has not taken when a connection ends is
 //!   sent again on the next, byte by byte the same.
 //! - What is kept is bounded: beyond it the job waits.
-//! - A row counts as out when its frame has been taken.
+//! - A row counts as out when its frame has been taken. Whether the source survives is its own matter.
+
+#[cfg(test)]
+mod tests;
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
@@ -15,7 +18,7 @@ use std::sync::Arc;
 
 use arrow::datatypes::SchemaRef;
 
-use crate::format::FrameProducer;
+use crate::format::{FrameProducer, renumber_frames};
 use crate::limits::SINK_UNWRITTEN_BYTES_MAX;
 use crate::metrics::SinkCounters;
 use crate::reactor::{ConnectionId, Dialer, Io, NetEvent, Network, OwnerId};
@@ -120,13 +123,18 @@ impl ProducerSink {
             NetEvent::Received { connection, bytes } => {
                 let network = io.network();
                 let protocol = self.protocol.as_mut().expect("made before it dialed");
+                let was_welcome = protocol.is_welcome();
                 let received = protocol.receive(network.bytes(&bytes));
+                let is_new = !was_welcome && protocol.is_welcome();
                 network.release(bytes);
                 if let Err(refusal) = received {
                     self.notice(&format!("{}: {refusal}", self.options.address));
                     network.abort(connection);
                 }
                 self.settle();
+                if is_new {
+                    self.resume();
+                }
             }
             NetEvent::Closed { connection, error, .. } => {
                 self.connection = self.connection.filter(|current| *current != connection);
@@ -154,6 +162,31 @@ impl ProducerSink {
             self.counters.rows_out += kept.rows;
             self.counters.bytes_out += kept.bytes.len() as u64;
         }
+    }
+
+    /// A source that has been started again counts from its beginning: what is kept gets other numbers,
+    /// and what it had taken before is its loss.
+    fn resume(&mut self) {
+        let protocol = self.protocol.as_mut().expect("it has just been answered");
+        let taken = protocol.taken();
+        let frames = |kept: &Kept| kept.frames as u64;
+        let first = self
+            .kept
+            .front()
+            .map_or(protocol.sequence() + 1, |kept| kept.sequence + 1 - frames(kept));
+        if first <= taken + 1 {
+            return;
+        }
+        let lost = first - taken - 1;
+        let mut last = taken;
+        for kept in &mut self.kept {
+            renumber_frames(&mut kept.bytes, last + 1);
+            last += frames(kept);
+            kept.sequence = last;
+        }
+        protocol.restart(last);
+        let address = self.options.address;
+        self.notice(&format!("{address} has been started again, and forgotten {lost} frames"));
     }
 
     /// Sends what is kept, as far as the source's credit goes; true when something was sent.

@@ -195,7 +195,7 @@ impl TcpSink {
                 self.answer(connection, heard, network);
             }
             NetEvent::Sent { .. } => {}
-            NetEvent::Readable { .. } | NetEvent::Filled { .. } => {
+            NetEvent::Filled { .. } => {
                 unreachable!("no connection is on demand")
             }
         }

@@ -24,7 +24,8 @@ mod testing;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{HashMap, VecDeque};
+use hashbrown::HashMap;
+use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -189,7 +190,6 @@ impl FrameSource {
                 NetEvent::AcceptFailed { error, .. } => {
                     self.notice(&format!("cannot accept connections for now: {error}"));
                 }
-                NetEvent::Readable { connection } => self.readable(connection, io),
                 NetEvent::Filled { connection, memory, count } => {
                     if self.greetings.contains(connection) {
                         self.introduce(connection, memory, count, io, out);
@@ -205,28 +205,15 @@ impl FrameSource {
         taken
     }
 
-    /// Waits for the next bytes of a connection, without a buffer.
-    fn listen_to(&mut self, connection: ConnectionId, io: &mut dyn Io) {
-        let served = self.connections.get_mut(&connection).expect("looked up by the caller");
-        served.timing.resume(io.round_ns());
-        served.flow.is_armed = true;
-        self.look_ns = self.look_ns.min(served.timing.deadline_ns().unwrap_or(u64::MAX));
-        io.network().await_readable(connection);
-    }
-
-    /// There is something to receive.
-    fn readable(&mut self, connection: ConnectionId, io: &mut dyn Io) {
-        let Some(served) = self.connections.get_mut(&connection) else { return };
-        served.flow.is_armed = false;
-        if !served.flow.is_over && !self.receive_from(connection, io) {
-            self.starved.push_back(connection);
-        }
-    }
-
-    /// Receives into a buffer; false when there is none.
+    /// Receives into a buffer of the pool while there is more, else into a little memory; false when there
+    /// is no buffer.
     fn receive_from(&mut self, connection: ConnectionId, io: &mut dyn Io) -> bool {
         let served = self.connections.get_mut(&connection).expect("looked up by the caller");
-        let Some((memory, bytes_max)) = served.receiver.prepare(&mut self.pool) else {
+        let prepared = match served.flow.may_have_more {
+            true => served.receiver.prepare(&mut self.pool),
+            false => served.receiver.prepare_to_wait(&mut self.pool),
+        };
+        let Some((memory, bytes_max)) = prepared else {
             self.counters.buffer_waits += 1;
             return false;
         };
@@ -283,11 +270,9 @@ impl FrameSource {
         }
     }
 
-    /// Receives at once what there may be, or waits for it.
+    /// Receives, at once or when there is a buffer.
     fn receive_more(&mut self, connection: ConnectionId, io: &mut dyn Io) {
-        if !self.connections[&connection].flow.may_have_more {
-            self.listen_to(connection, io);
-        } else if !self.receive_from(connection, io) {
+        if !self.receive_from(connection, io) {
             self.starved.push_back(connection);
         }
     }

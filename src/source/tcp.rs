@@ -186,7 +186,7 @@ impl TcpSource {
                     self.closed(connection, error, io.clock());
                 }
                 NetEvent::Sent { .. } => {}
-                NetEvent::Readable { .. } | NetEvent::Filled { .. } => {
+                NetEvent::Filled { .. } => {
                     unreachable!("no connection is on demand")
                 }
             }

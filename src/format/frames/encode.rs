@@ -65,6 +65,22 @@ pub(super) fn each_piece(
     Ok(())
 }
 
+/// Gives frames that have been written other numbers, from `first` on.
+pub fn renumber_frames(frames: &mut Vec<u8>, first: u64) {
+    let (mut start, mut sequence) = (0, first);
+    let mut renumbered = Vec::with_capacity(frames.len());
+    while let Some(head) = frames[start..].first_chunk::<FRAME_HEADER_BYTES>() {
+        let header = FrameHeader::parse(head, FRAME_PAYLOAD_BYTES_MAX);
+        let header = header.expect("frames that were written are well-formed");
+        let end = start + FRAME_HEADER_BYTES + header.payload_bytes;
+        let at = renumbered.len();
+        renumbered.extend_from_slice(&frames[start..end]);
+        FrameHeader { sequence, ..header }.seal(&mut renumbered, at);
+        (start, sequence) = (end, sequence + 1);
+    }
+    *frames = renumbered;
+}
+
 /// Appends one frame.
 pub(crate) fn write_data(
     writer: &mut FrameWriter,

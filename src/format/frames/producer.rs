@@ -105,7 +105,6 @@ impl FrameProducer {
                     self.taken = ack.sequence;
                     self.granted_bytes = self.granted_bytes.max(ack.credit_bytes);
                     if !self.is_welcome {
-                        // A source that has been started again knows of no frame.
                         self.is_welcome = true;
                         self.sequence = self.sequence.max(ack.sequence);
                     }
@@ -136,6 +135,12 @@ impl FrameProducer {
     /// Number of the last frame that the source has taken.
     pub fn taken(&self) -> u64 {
         self.taken
+    }
+
+    /// The next frames have the numbers behind `sequence`: for a source that has been started again and
+    /// knows of none.
+    pub fn restart(&mut self, sequence: u64) {
+        self.sequence = sequence;
     }
 
     /// Number of the last frame written.

@@ -11,13 +11,13 @@
 //! Invariants
 //! - A payload is given out after its header, its length and its checksum have been checked.
 //! - Nothing is allocated for a payload before its header has been checked.
-//! - Waiting for a message to begin takes no buffer, and a small one that is slow takes its own length.
+//! - Waiting for a message to begin takes no buffer of the pool, nor does a small one that is slow.
 
 use bytes::Bytes;
 use std::collections::VecDeque;
 
 use super::{FRAME_HEADER_BYTES, FrameHeader, ProtocolFault};
-use crate::limits::{FRAME_ALONE_BYTES_MIN, FRAME_SLOW_BYTES_MAX};
+use crate::limits::{FRAME_ALONE_BYTES_MIN, FRAME_SLOW_BYTES_MAX, FRAME_WAIT_BYTES};
 use crate::record::{BufferPool, Need, PoolBuffer};
 
 /// A message, complete and as it was sent.
@@ -92,6 +92,16 @@ impl FrameReceiver {
             _ => buffer.room(),
         };
         Some((buffer.lend(), bytes_max))
+    }
+
+    /// The same for when nothing may come for long: what has hardly begun waits in a little memory that is
+    /// not the pool's.
+    pub fn prepare_to_wait(&mut self, pool: &mut BufferPool) -> Option<(Vec<u8>, usize)> {
+        let is_short = self.message_bytes().is_none_or(|bytes| bytes <= FRAME_WAIT_BYTES);
+        if matches!(self.place, Place::Head(_)) && is_short {
+            self.move_to(BufferPool::own(FRAME_WAIT_BYTES));
+        }
+        self.prepare(pool)
     }
 
     /// Takes the memory that was prepared, with what came, and appends to `messages` what is complete
@@ -204,7 +214,7 @@ impl FrameReceiver {
             (Place::Buffer(_) | Place::Tail(_), Ok(Some(bytes)))
                 if bytes <= FRAME_SLOW_BYTES_MAX =>
             {
-                let has_own = matches!(&self.place, Place::Buffer(own) if own.capacity() == bytes);
+                let has_own = matches!(&self.place, Place::Buffer(own) if !own.is_pooled() && bytes <= own.capacity());
                 if !has_own {
                     self.move_to(BufferPool::own(bytes));
                 }
@@ -338,6 +348,28 @@ mod tests {
         receiver.filled(memory, false, &mut VecDeque::new()).unwrap();
         assert_eq!(send(&mut receiver, &mut pool, &bytes[1_088..2_276]), 1);
         assert_eq!((receiver.pending_bytes(), pool.bytes_out()), (100, BUFFER_BYTES));
+    }
+
+    #[test]
+    fn waiting_takes_no_buffer_of_the_pool() {
+        let mut rng = fastrand::Rng::with_seed(9);
+        let bytes = stream(&[1_000, 2_000, 20_000, 2 * FRAME_ALONE_BYTES_MIN], &mut rng);
+        let (mut pool, mut receiver) = (pool(), FrameReceiver::new(1 << 20));
+        let (mut messages, mut rest) = (VecDeque::new(), &bytes[..]);
+        let mut held_bytes = Vec::new();
+        while !rest.is_empty() {
+            let (mut memory, bytes_max) = receiver.prepare_to_wait(&mut pool).unwrap();
+            held_bytes.push(pool.bytes_out());
+            let (now, later) = rest.split_at(rest.len().min(bytes_max).min(1_500));
+            memory.extend_from_slice(now);
+            rest = later;
+            receiver.filled(memory, now.len() < bytes_max, &mut messages).unwrap();
+            messages.retain(|message| message.header.sequence > 4);
+        }
+        // One that is long has its buffer from when its length is known.
+        assert!(held_bytes[..3].iter().all(|held| *held == 0), "{held_bytes:?}");
+        assert!(held_bytes.iter().any(|held| *held > 0));
+        assert_eq!((receiver.pending_bytes(), pool.bytes_out()), (0, 0));
     }
 
     #[test]

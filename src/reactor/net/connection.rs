@@ -232,13 +232,6 @@ impl Connection {
         }
     }
 
-    /// Asks the kernel to say when there is something to receive.
-    pub(super) fn start_poll(&mut self, ring: &mut Ring) {
-        assert!(self.is_on_demand && self.receiving.is_none(), "one thing is asked for at a time");
-        let ticket = ring.await_readable(self.socket.as_fd(), Tag::Readable(self.id));
-        self.receiving = Some(Operation::new(ticket));
-    }
-
     /// Receives into `memory`.
     pub(super) fn start_fill(&mut self, ring: &mut Ring, memory: Vec<u8>, bytes_max: usize) {
         assert!(self.is_on_demand && self.receiving.is_none(), "one thing is asked for at a time");

@@ -220,12 +220,6 @@ impl Sockets {
         id
     }
 
-    pub(in crate::reactor) fn await_readable(&mut self, ring: &mut Ring, id: ConnectionId) {
-        if let Some(connection) = self.open_on_demand(id) {
-            connection.start_poll(ring);
-        }
-    }
-
     pub(in crate::reactor) fn receive_into(
         &mut self,
         ring: &mut Ring,
@@ -315,26 +309,6 @@ impl Sockets {
         if is_last {
             self.advance(ring, id);
         }
-    }
-
-    /// Something has come for a connection on demand.
-    pub(in crate::reactor) fn on_readable(
-        &mut self,
-        ring: &mut Ring,
-        id: ConnectionId,
-        outcome: Outcome,
-    ) {
-        let connection = self.connections.get_mut(id).expect("gone only when it is quiet");
-        connection.receive_ended();
-        if let Outcome::Failed(error, _) = outcome
-            && !is_passing(&error)
-        {
-            end(connection, Some(error));
-        } else if connection.delivers() {
-            let owner = connection.owner;
-            self.tell(owner, NetEvent::Readable { connection: id });
-        }
-        self.advance(ring, id);
     }
 
     /// Bytes have come into the owner's memory.

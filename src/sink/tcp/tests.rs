@@ -1,5 +1,7 @@
 //! Real subscribers: fast, slow, late and gone.
 
+mod frames;
+
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::Arc;

@@ -221,7 +221,7 @@ impl FrameSource {
         let served = self.connections.get_mut(&connection).expect("served until it leaves");
         served.begin(taken);
         owe(served, connection, &mut self.owed);
-        self.listen_to(connection, io);
+        self.receive_more(connection, io);
     }
 
     /// A later session is there: nothing more is accepted from this one.

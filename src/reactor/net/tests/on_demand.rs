@@ -26,13 +26,6 @@ impl Server {
             other => panic!("{other:?}"),
         }
     }
-
-    #[track_caller]
-    fn expect_readable(&mut self, connection: ConnectionId) {
-        self.io.await_readable(connection);
-        let event = self.event();
-        assert!(matches!(event, NetEvent::Readable { connection: told } if told == connection));
-    }
 }
 
 #[test]
@@ -42,9 +35,6 @@ fn nothing_comes_that_was_not_asked_for() {
     client.write_all(&pattern(10_000)).unwrap();
     server.io.poll_for(Duration::from_millis(20));
     assert!(server.io.next_event(server.owner).is_none());
-    server.expect_readable(connection);
-    server.io.poll_for(Duration::from_millis(5));
-    assert!(server.io.next_event(server.owner).is_none(), "it is told once");
     // Into the memory itself, behind what it holds, up to its capacity.
     let mut memory = Vec::with_capacity(8_000);
     memory.extend_from_slice(b"head");
@@ -63,7 +53,6 @@ fn nothing_comes_that_was_not_asked_for() {
     assert!(matches!(server.event(), NetEvent::Filled { count: 1, .. }));
     // The peer's end is something to receive, and then the end.
     client.shutdown(Shutdown::Write).unwrap();
-    server.expect_readable(connection);
     server.io.send(connection, b"answer");
     server.io.receive_into(connection, Vec::with_capacity(10), 10);
     assert_eq!(server.closed(connection), None);
@@ -74,30 +63,23 @@ fn nothing_comes_that_was_not_asked_for() {
 fn a_connection_is_closed_while_something_is_asked_for() {
     let mut server = Server::new();
     for abort in [false, true] {
-        for waits in [false, true] {
-            let (mut client, connection) = server.pair_on_demand();
-            if waits {
-                server.io.await_readable(connection);
-            } else {
-                server.io.receive_into(connection, Vec::with_capacity(10), 10);
-            }
-            server.io.poll_for(Duration::from_millis(2));
-            if abort {
-                server.io.abort(connection);
-            } else {
-                server.io.send(connection, b"bye");
-                server.io.close(connection);
-                // What comes now is thrown away.
-                client.write_all(b"more").unwrap();
-                server.io.poll_for(Duration::from_millis(5));
-                assert_eq!(read_all(client.try_clone().unwrap()).unwrap(), b"bye");
-                client.shutdown(Shutdown::Write).unwrap();
-            }
-            assert_eq!(server.closed(connection), None);
-            server.io.receive_into(connection, Vec::with_capacity(10), 10);
-            server.io.await_readable(connection);
-            assert!(server.io.detach(connection).is_none());
+        let (mut client, connection) = server.pair_on_demand();
+        server.io.receive_into(connection, Vec::with_capacity(10), 10);
+        server.io.poll_for(Duration::from_millis(2));
+        if abort {
+            server.io.abort(connection);
+        } else {
+            server.io.send(connection, b"bye");
+            server.io.close(connection);
+            // What comes now is thrown away.
+            client.write_all(b"more").unwrap();
+            server.io.poll_for(Duration::from_millis(5));
+            assert_eq!(read_all(client.try_clone().unwrap()).unwrap(), b"bye");
+            client.shutdown(Shutdown::Write).unwrap();
         }
+        assert_eq!(server.closed(connection), None);
+        server.io.receive_into(connection, Vec::with_capacity(10), 10);
+        assert!(server.io.detach(connection).is_none());
     }
 }
 
