@@ -4,7 +4,7 @@
 //! Out: rows in sinks, elements in outboxes, and reports for the housekeeping thread.
 //!
 //! Read: this file · `budget` (rows of a turn) · `tree` (a stage's operators) · `port` (what trees write to) · `sources` ·
-//! `sinks` with `latency` · `build` (a core's worker from the job) · `diversion` (late and rejected rows) · `status` and `report` (what a core tells the housekeeping thread).
+//! `sinks` with `latency` · `build` (a core's worker from the job) · `diversion` (late and rejected rows) · `hot` (key groups), `status` and `report` (what a core tells the housekeeping thread).
 //!
 //! Invariants
 //! - Stages are served from the sinks backwards, so a stage waits for later stages only.
@@ -14,6 +14,7 @@
 mod budget;
 mod build;
 mod diversion;
+mod hot;
 mod latency;
 mod port;
 mod report;
@@ -25,6 +26,8 @@ mod tree;
 pub use build::{DiversionSpec, JobGraph, Wiring};
 pub use diversion::DIVERSION_SCHEMA;
 pub(crate) use diversion::Diversion;
+pub use hot::HotGroup;
+pub(crate) use hot::HotGroups;
 pub use report::{CoreReport, JobCommand, JobSignal, Reporter};
 pub(crate) use sinks::SinkSlot;
 pub(crate) use sources::SourceSlot;
@@ -73,6 +76,8 @@ pub(crate) struct OutboxSlot {
     pub(crate) outbox: Outbox,
     pub(crate) edge: EdgeIndex,
     pub(crate) account: Account,
+    /// Of an exchange by key.
+    pub(crate) hot: Option<HotGroups>,
 }
 
 /// A stage on this core.

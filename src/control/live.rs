@@ -10,7 +10,7 @@
 mod latencies;
 mod reading;
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::rc::Rc;
 
 use super::http::{Answer, Page};
@@ -29,8 +29,8 @@ use crate::metrics::{
 use crate::reactor::{Clock, SystemClock, process_descriptors, process_usage};
 use crate::stdx::CoreId;
 use crate::worker::CoreReport;
-use latencies::{SinkLatencies, latency_state, parts_state};
-use reading::{OnCore, behind_the_clock, lowest, newest, on_core};
+use latencies::{OperatorTurns, SinkLatencies, latency_state, parts_state};
+use reading::{OnCore, behind_the_clock, hottest, lowest, newest, on_core};
 
 /// Reports are kept for rates at least this far apart, ns.
 const RATES_NS_MIN: u64 = 1_000_000_000;
@@ -64,6 +64,7 @@ pub(super) struct Live {
     notices: VecDeque<String>,
     /// By sink.
     latencies: Vec<SinkLatencies>,
+    operator_turns: BTreeMap<OperatorSpec, OperatorTurns>,
 }
 
 impl Live {
@@ -82,6 +83,7 @@ impl Live {
             last_record_ns,
             notices: VecDeque::new(),
             latencies,
+            operator_turns: BTreeMap::new(),
         }
     }
 
@@ -89,6 +91,10 @@ impl Live {
         let deltas = std::mem::take(&mut report.sink_latencies);
         for (latencies, delta) in self.latencies.iter_mut().zip(deltas) {
             latencies.add(report.at_ns, delta);
+        }
+        for status in &mut report.operators {
+            let turns = self.operator_turns.entry(status.spec).or_default();
+            turns.add(report.at_ns, std::mem::take(&mut status.turns));
         }
         if report.at_ns.saturating_sub(self.kept_ns) >= RATES_NS_MIN {
             self.kept_ns = report.at_ns;
@@ -282,6 +288,11 @@ impl Live {
                 held: counters.held,
                 busy_seconds: seconds(activity.busy_ns),
                 busy_share: self.share(|it| Some(on_core(it).activity.busy_ns)),
+                turn_us: self
+                    .operator_turns
+                    .get(spec)
+                    .map(OperatorTurns::state)
+                    .unwrap_or_default(),
                 state_entries: activity.state.entries,
                 state_bytes: activity.state.bytes,
                 watermark: lowest.map(|time| time.to_string()),
@@ -302,7 +313,12 @@ impl Live {
                 let own = report.outboxes.iter().filter(|outbox| outbox.edge.0 == edge);
                 Some(own.map(|outbox| outbox.busy_ns).sum())
             };
+            let hottest = hottest(outboxes());
+            let core_count = u16::try_from(self.newest.len()).expect("limits::CORES_MAX at most");
             ExchangeState {
+                hottest_key_group: hottest.map(|(group, _)| group.number()),
+                hottest_key_group_core: hottest.map(|(group, _)| group.owner(core_count).number()),
+                hottest_key_group_share: hottest.map_or(0.0, |(_, share)| share),
                 exchange: edge + 1,
                 rows: outboxes().map(|outbox| outbox.rows).sum(),
                 queued_elements: outboxes().map(|outbox| outbox.queued).sum(),

@@ -115,6 +115,8 @@ pub(super) struct OperatorState {
     pub(super) busy_seconds: f64,
     /// Of one core: 2 is two cores' time.
     pub(super) busy_share: f64,
+    /// What it took of a core's turn, of the last ten seconds; `rows` are turns.
+    pub(super) turn_us: LatencyState,
     pub(super) state_entries: u64,
     pub(super) state_bytes: u64,
     /// The lowest it was given on any core.
@@ -132,6 +134,11 @@ pub(super) struct ExchangeState {
     pub(super) queued_elements: u64,
     pub(super) queued_elements_max: u64,
     pub(super) busy_share: f64,
+    /// The key group that most of its rows were of lately, who owns it, and its share of the rows
+    /// looked at. Of an exchange by key.
+    pub(super) hottest_key_group: Option<u16>,
+    pub(super) hottest_key_group_core: Option<u16>,
+    pub(super) hottest_key_group_share: f64,
 }
 
 /// A sink, over all cores.

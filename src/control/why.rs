@@ -7,7 +7,7 @@
 //! Deliberately absent: asking the job, which is `http`'s matter.
 
 use super::explain::{bottleneck, percent};
-use super::status::{OperatorState, SourceState, Status, WatermarkState};
+use super::status::{ExchangeState, OperatorState, SourceState, Status, WatermarkState};
 
 /// A watermark that stands for so long holds windows back, s.
 const STANDING_SECONDS: f64 = 2.0;
@@ -17,6 +17,9 @@ const AHEAD_SECONDS: f64 = 60.0;
 
 /// An operator of which one core has this many times its fair part has a hot key.
 const SKEW: f64 = 1.8;
+
+/// A key group with so many of an exchange's rows is hot: of 4,096 each should have few.
+pub(super) const HOT_GROUP_SHARE: f64 = 0.2;
 
 /// A core that works for so much of its time has none left.
 const SATURATED_SHARE: f64 = 0.9;
@@ -159,10 +162,11 @@ fn saturated(status: &Status) -> Vec<String> {
         let hot = status.operators.iter().filter_map(|it| hot_core(it, usize::from(core.core)));
         match hot.max_by(|one, other| one.0.total_cmp(&other.0)) {
             Some((part, operator)) => lines.push(format!(
-                "core {} works {} of its time: it owns {} of the rows of `{operator}`, a hot key",
+                "core {} works {} of its time: it owns {} of the rows of `{operator}`, a hot key{}",
                 core.core,
                 percent(core.busy_share),
-                percent(part)
+                percent(part),
+                hot_group(status, core.core)
             )),
             None if status.cores.len() == 1 => lines.push(bottleneck(status)),
             None => {}
@@ -186,6 +190,22 @@ fn hot_core(operator: &OperatorState, core: usize) -> Option<(f64, &str)> {
     let part = ratio(own, all);
     let fair = 1.0 / f64::from(u32::try_from(cores).ok()?);
     (is_keyed && cores > 1 && part > (fair * SKEW).min(0.9)).then_some((part, &*operator.operator))
+}
+
+/// The key group of a core that has far more rows than any should.
+fn hot_group(status: &Status, core: u16) -> String {
+    let of_core = |it: &&ExchangeState| it.hottest_key_group_core == Some(core);
+    let hottest =
+        status.exchanges.iter().filter(of_core).max_by(|one, other| {
+            one.hottest_key_group_share.total_cmp(&other.hottest_key_group_share)
+        });
+    match hottest.and_then(|it| Some((it, it.hottest_key_group?))) {
+        Some((it, group)) if it.hottest_key_group_share >= HOT_GROUP_SHARE => {
+            let share = percent(it.hottest_key_group_share);
+            format!(" of key group {group}, which has {share} of exchange {}", it.exchange)
+        }
+        _ => String::new(),
+    }
 }
 
 /// What the user was told lately that keeps data out.

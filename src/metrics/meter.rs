@@ -10,6 +10,8 @@
 
 use std::fmt;
 
+use super::{LatencyCounts, LatencyDelta};
+
 /// Reads a monotonic clock, ns. Where time is simulated it may stand still.
 pub type ReadClock = fn() -> u64;
 
@@ -31,6 +33,8 @@ pub struct Meter {
     spent_ns: Vec<u64>,
     /// The same of the present turn.
     turn_ns: Vec<u64>,
+    /// How much of a turn each account took, since it was asked last.
+    turns: Vec<LatencyCounts>,
     current: Account,
     since_ns: u64,
     /// Turns that the present one stands for; 0 when it is not measured.
@@ -42,14 +46,16 @@ impl Meter {
     /// No account but that of everything else.
     pub fn new(read_clock: ReadClock) -> Meter {
         let current = Account::default();
-        let (spent_ns, turn_ns) = (vec![0], vec![0]);
-        Meter { read_clock, spent_ns, turn_ns, current, since_ns: 0, weight: 0, small_turns: 0 }
+        let (spent_ns, turn_ns, turns) = (vec![0], vec![0], vec![LatencyCounts::default()]);
+        let (since_ns, weight, small_turns) = (0, 0, 0);
+        Meter { read_clock, spent_ns, turn_ns, turns, current, since_ns, weight, small_turns }
     }
 
     /// A new account.
     pub fn open(&mut self) -> Account {
         self.spent_ns.push(0);
         self.turn_ns.push(0);
+        self.turns.push(LatencyCounts::default());
         Account(self.spent_ns.len() - 1)
     }
 
@@ -71,8 +77,13 @@ impl Meter {
             return;
         }
         let counted = if was_busy { self.weight } else { 0 };
-        for (spent_ns, turn_ns) in self.spent_ns.iter_mut().zip(&mut self.turn_ns) {
-            *spent_ns += std::mem::take(turn_ns) * counted;
+        let accounts = self.spent_ns.iter_mut().zip(&mut self.turn_ns).zip(&mut self.turns);
+        for ((spent_ns, turn_ns), turns) in accounts {
+            let of_turn_ns = std::mem::take(turn_ns);
+            *spent_ns += of_turn_ns * counted;
+            if of_turn_ns > 0 && counted > 0 {
+                turns.record(of_turn_ns, counted);
+            }
         }
     }
 
@@ -85,6 +96,11 @@ impl Meter {
             self.since_ns = now_ns;
         }
         std::mem::replace(&mut self.current, account)
+    }
+
+    /// How much of a turn `account` took, of the turns in which it had work, since it was asked last.
+    pub fn take_turns(&mut self, account: Account) -> LatencyDelta {
+        self.turns[account.0].take()
     }
 
     /// Time spent on `account` before the present turn, ns.
@@ -140,6 +156,24 @@ mod tests {
         check(&[turn; 15], [0, 0, 0]);
         check(&[turn; 16], [0, 160, 0]);
         check(&[turn; 40], [0, 320, 0]);
+    }
+
+    #[test]
+    fn turns_are_counted_for_those_that_had_work() {
+        let mut meter = Meter::new(read_clock);
+        let (busy, idle) = (meter.open(), meter.open());
+        for _ in 0..32 {
+            meter.begin_turn(read_clock(), 1, true);
+            let nobody = meter.enter(busy);
+            NOW_NS.set(NOW_NS.get() + 10);
+            meter.enter(nobody);
+        }
+        meter.begin_turn(read_clock(), 1, true);
+        let mut turns = LatencyCounts::default();
+        turns.add(&meter.take_turns(busy));
+        assert_eq!((turns.count(), turns.quantile_ns(1.0)), (32, 10));
+        assert_eq!(meter.take_turns(idle), LatencyDelta::default());
+        assert_eq!(meter.take_turns(busy), LatencyDelta::default());
     }
 
     #[test]

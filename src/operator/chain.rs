@@ -18,7 +18,7 @@ use std::collections::VecDeque;
 use std::fmt;
 
 use super::{Diverted, Loaded, Operator, Output, Progress, Stateful};
-use crate::metrics::{Account, Meter, OperatorActivity, OperatorCounters};
+use crate::metrics::{Account, LatencyDelta, Meter, OperatorActivity, OperatorCounters};
 use crate::record::{Batch, Cause, Epoch, Timestamp, Watermark};
 use crate::state::StateKey;
 
@@ -171,21 +171,22 @@ impl Chain {
     }
 
     /// Batches, time and state of each operator, first to last, with the watermark it was given
-    /// last. The chain has pushed `batches_out` batches.
+    /// last, and what it took of its turns since it was asked last. The chain has pushed `batches_out`
+    /// batches.
     pub fn activities<'a>(
         &'a self,
-        meter: &'a Meter,
+        meter: &'a mut Meter,
         batches_out: u64,
-    ) -> impl Iterator<Item = (OperatorActivity, Option<Watermark>)> + 'a {
+    ) -> impl Iterator<Item = (OperatorActivity, Option<Watermark>, LatencyDelta)> + 'a {
         let following = self.nodes.iter().skip(1).map(|node| node.batches_in);
-        self.nodes.iter().zip(following.chain([batches_out])).map(|(node, batches_out)| {
+        self.nodes.iter().zip(following.chain([batches_out])).map(move |(node, batches_out)| {
             let activity = OperatorActivity {
                 batches_in: node.batches_in,
                 batches_out,
                 busy_ns: meter.spent_ns(node.account),
                 state: node.operator.state(),
             };
-            (activity, node.watermark)
+            (activity, node.watermark, meter.take_turns(node.account))
         })
     }
 

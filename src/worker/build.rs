@@ -7,8 +7,8 @@ use std::sync::Arc;
 
 use super::budget::TurnBudget;
 use super::{
-    Diversion, Input, JobCommand, JobSignal, OutboxSlot, Outlet, Reporter, SinkSlot, SourceSlot,
-    Stage, Tree, Worker,
+    Diversion, HotGroups, Input, JobCommand, JobSignal, OutboxSlot, Outlet, Reporter, SinkSlot,
+    SourceSlot, Stage, Tree, Worker,
 };
 use crate::dataflow::{
     ChainOptions, EdgeIndex, Graph, LaneSpec, OutletSpec, Routing, SinkIndex, StageInput, Stages,
@@ -209,6 +209,8 @@ impl<'a> Builder<'a> {
                     outbox: Outbox::new(partitioner, senders),
                     edge: EdgeIndex(edge),
                     account: self.meter.open(),
+                    hot: (spec.routing == Routing::ByKey && self.core_count > 1)
+                        .then(HotGroups::default),
                 });
                 receivers.extend(from_all);
             }

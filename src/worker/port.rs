@@ -59,11 +59,14 @@ impl Port<'_> {
             Element::Batch(_) | Element::Watermark(..) => self.worked_ns(),
             Element::Barrier(_) | Element::End => 0,
         };
-        let OutboxSlot { outbox, account, .. } = &mut self.outboxes[outbox];
+        let OutboxSlot { outbox, account, hot, .. } = &mut self.outboxes[outbox];
         match element {
             Element::Batch(mut batch) => {
                 let outer = self.meter.enter(*account);
                 batch.spent.compute_ns += worked_ns;
+                if let (Some(hot), Some(hashes)) = (hot, &batch.tags.hashes) {
+                    hot.look(hashes);
+                }
                 outbox.push(batch);
                 self.meter.enter(outer);
             }

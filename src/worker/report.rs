@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 
+use super::hot::HotGroups;
 use super::{
     BlockedStatus, OperatorStatus, OutboxSlot, OutboxStatus, SinkSlot, SinkStatus, SourceSlot,
     SourceStatus, Worker,
@@ -265,11 +266,12 @@ impl Reporter {
 impl Worker {
     pub(super) fn report(&mut self, is_final: bool, io: &dyn Io) -> CoreReport {
         let mut operators = Vec::new();
-        for stage in &self.stages {
+        let (stages, meter) = (&self.stages, &mut self.meter);
+        for stage in stages {
             let mut specs = stage.operators.iter();
             stage.tree.each_chain(&mut |chain, batches_out| {
-                let activities = chain.activities(&self.meter, batches_out);
-                for (counters, (activity, watermark)) in chain.counters().zip(activities) {
+                let activities = chain.activities(meter, batches_out);
+                for (counters, (activity, watermark, turns)) in chain.counters().zip(activities) {
                     let spec = specs.next().expect("chains are built from these specifications");
                     operators.push(OperatorStatus {
                         spec: *spec,
@@ -277,13 +279,17 @@ impl Worker {
                         counters: *counters,
                         activity,
                         watermark,
+                        turns,
                     });
                 }
             });
         }
         let blocked = self.stages.iter().enumerate();
         let blocked = blocked.flat_map(|(index, stage)| stage.blocked.statuses(index)).collect();
-        let outbox = |slot: &OutboxSlot| OutboxStatus {
+        let hottest = |slot: &mut OutboxSlot| slot.hot.as_mut().and_then(HotGroups::take);
+        let mut hottest = self.outboxes.iter_mut().map(hottest).collect::<Vec<_>>().into_iter();
+        let mut outbox = |slot: &OutboxSlot| OutboxStatus {
+            hottest: hottest.next().flatten(),
             edge: slot.edge,
             rows: slot.outbox.rows(),
             busy_ns: self.meter.spent_ns(slot.account),
@@ -305,7 +311,7 @@ impl Worker {
             source_statuses: self.sources.iter().map(source).collect(),
             sink_statuses: self.sinks.iter().map(sink).collect(),
             sink_latencies,
-            outboxes: self.outboxes.iter().map(outbox).collect(),
+            outboxes: self.outboxes.iter().map(&mut outbox).collect(),
             blocked,
             rejections: self.reporter.rejections.clone(),
             sources: self.sources.iter().map(SourceSlot::counters).collect(),

@@ -3,8 +3,9 @@
 //! Plain data, made by the core some ten times a second and handed over whole, so that nothing is
 //! shared with those who look.
 
+use super::hot::HotGroup;
 use crate::dataflow::{EdgeIndex, OperatorSpec, SinkIndex, SourceIndex};
-use crate::metrics::{OperatorActivity, OperatorCounters};
+use crate::metrics::{LatencyDelta, OperatorActivity, OperatorCounters};
 use crate::record::{Timestamp, Watermark};
 use crate::source::HoldingBack;
 use crate::stdx::CoreId;
@@ -22,6 +23,8 @@ pub struct OperatorStatus {
     pub activity: OperatorActivity,
     /// The last watermark given to it.
     pub watermark: Option<Watermark>,
+    /// What it took of its turns since the last report.
+    pub turns: LatencyDelta,
 }
 
 /// One source.
@@ -67,6 +70,8 @@ pub struct OutboxStatus {
     pub queued: u64,
     /// Elements that would fill it.
     pub queued_max: u64,
+    /// The key group that most of its rows are of.
+    pub hottest: Option<HotGroup>,
 }
 
 /// Time a stage had to wait for somebody else.

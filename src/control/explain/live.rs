@@ -23,8 +23,12 @@ fn figures(status: &Status, part: &str) -> Option<String> {
             0 => String::new(),
             bytes => format!(", state {} keys {}", operator.state_entries, size(bytes)),
         };
+        let turn = match operator.turn_us.rows {
+            0 => String::new(),
+            _ => format!(", p99 {:.0} us of a turn", operator.turn_us.p99),
+        };
         return Some(format!(
-            "{:.0} rows/s, busy {}{state}",
+            "{:.0} rows/s, busy {}{state}{turn}",
             operator.rows_per_second,
             percent(operator.busy_share),
         ));

@@ -1,4 +1,4 @@
-//! Latencies of a job's sinks: of the last ten seconds, and of the whole run.
+//! Latencies of a job's sinks, and turns of its operators: of the last ten seconds, and of the whole run.
 //!
 //! In:  what each core has counted since its last report.
 //! Out: percentiles over all cores.
@@ -6,7 +6,7 @@
 use std::collections::VecDeque;
 
 use crate::control::status::{LatencyPartsState, LatencyState};
-use crate::metrics::{LatencyCounts, LatencyPart, LatencyParts, LatencyPartsDelta};
+use crate::metrics::{LatencyCounts, LatencyDelta, LatencyPart, LatencyParts, LatencyPartsDelta};
 
 /// "The last ten seconds" of latencies, ns.
 const RECENT_NS: u64 = 10_000_000_000;
@@ -30,6 +30,29 @@ impl SinkLatencies {
         {
             self.recent.remove(&old);
         }
+    }
+}
+
+/// What an operator took of its turns in the last ten seconds, over all cores.
+#[derive(Default)]
+pub(super) struct OperatorTurns {
+    recent: LatencyCounts,
+    parts: VecDeque<(u64, LatencyDelta)>,
+}
+
+impl OperatorTurns {
+    pub(super) fn add(&mut self, at_ns: u64, delta: LatencyDelta) {
+        self.recent.add(&delta);
+        self.parts.push_back((at_ns, delta));
+        while let Some((_, old)) =
+            self.parts.pop_front_if(|(part_ns, _)| *part_ns + RECENT_NS < at_ns)
+        {
+            self.recent.remove(&old);
+        }
+    }
+
+    pub(super) fn state(&self) -> LatencyState {
+        latency_state(&self.recent)
     }
 }
 

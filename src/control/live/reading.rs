@@ -1,13 +1,15 @@
 //! Reading reports: one operator over its stages, one source over its cores.
 
+use std::collections::BTreeMap;
+
 use super::seconds;
 use crate::control::status::WatermarkState;
 use crate::dataflow::OperatorSpec;
 use crate::metrics::OperatorActivity;
 use crate::reactor::{Clock, SystemClock};
-use crate::record::{Timestamp, Watermark};
+use crate::record::{KeyGroup, Timestamp, Watermark};
 use crate::stdx::CoreId;
-use crate::worker::{CoreReport, OperatorStatus, SourceStatus};
+use crate::worker::{CoreReport, OperatorStatus, OutboxStatus, SourceStatus};
 
 /// An operator on one core, over the stages it stands in.
 #[derive(Default)]
@@ -71,4 +73,19 @@ pub(super) fn newest<'a>(
 #[expect(clippy::cast_precision_loss, reason = "shown with a few digits")]
 pub(super) fn behind_the_clock(time: Timestamp) -> f64 {
     SystemClock.wall_ms().saturating_sub(time.millis()) as f64 / 1e3
+}
+
+/// The key group that most rows of an exchange are of, and its share of the rows looked at.
+#[expect(clippy::cast_precision_loss, reason = "shown as a percentage")]
+pub(super) fn hottest<'a>(
+    outboxes: impl Iterator<Item = &'a OutboxStatus>,
+) -> Option<(KeyGroup, f64)> {
+    let mut hits: BTreeMap<u16, u64> = BTreeMap::new();
+    let mut looks = 0;
+    for hot in outboxes.filter_map(|outbox| outbox.hottest) {
+        looks += hot.looks;
+        *hits.entry(hot.group).or_default() += hot.hits;
+    }
+    let (group, most) = hits.into_iter().max_by_key(|(_, hits)| *hits)?;
+    Some((KeyGroup::of_hash(u64::from(group)), most as f64 / looks.max(1) as f64))
 }

@@ -220,6 +220,11 @@ pub(super) const EXCHANGES: &[Family<OfOutbox>] = &[
     gauge("pelton_exchange_queued_elements_max", "As many would fill it.", |it| {
         it.queued_max.to_string()
     }),
+    gauge(
+        "pelton_exchange_hottest_key_group_ratio",
+        "Of the rows looked at lately, the part of the one key group that has most.",
+        |it| it.hottest.map_or(0.0, |hot| hot.hits as f64 / hot.looks.max(1) as f64).to_string(),
+    ),
 ];
 
 pub(super) const SINKS: &[Family<OfTable>] = &[

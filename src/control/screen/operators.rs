@@ -7,6 +7,7 @@ use super::theme::Theme;
 use super::words;
 use crate::control::explain::bottleneck;
 use crate::control::status::{OperatorState, Status};
+use crate::control::why::HOT_GROUP_SHARE;
 
 const OPERATORS: &[(&str, usize)] =
     &[("rows/s", 8), ("in", 8), ("out", 8), ("busy", 6), ("keys", 8), ("state", 9)];
@@ -46,6 +47,13 @@ pub(super) fn lines(status: &Status, width: usize, theme: Theme) -> Vec<Line<'st
                     plain(words::count(exchange.queued_elements_max)),
                 ],
             ));
+            if let Some(group) = exchange.hottest_key_group {
+                let share = exchange.hottest_key_group_share;
+                let is_hot = share >= HOT_GROUP_SHARE;
+                let mark = if is_hot { "!" } else { "" };
+                let text = format!("  {mark}key group {group} has {} of it", words::share(share));
+                lines.push(Line::styled(text, theme.warning_if(is_hot)));
+            }
         }
     }
     lines.extend(waiting(status, width, theme));
@@ -85,6 +93,9 @@ fn rest(operator: &OperatorState, theme: Theme) -> Option<Line<'static>> {
     }
     if let Some(watermark) = &operator.watermark {
         add(format!("watermark {watermark}"), false);
+    }
+    if operator.turn_us.rows > 0 {
+        add(format!("p99 {} of a turn", words::micros(operator.turn_us.p99)), false);
     }
     if operator.busy_share_by_core.len() > 1 && operator.busy_share >= 0.01 {
         let shares = operator.busy_share_by_core.iter().map(|share| words::share(*share));

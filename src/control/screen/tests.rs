@@ -53,6 +53,7 @@ fn operators() -> Vec<OperatorState> {
         filtered: 12_299_922,
         busy_share: 0.41,
         busy_share_by_core: vec![0.4, 0.01],
+        turn_us: latency(100, 3.0),
         ..OperatorState::default()
     };
     let window = OperatorState {
@@ -100,6 +101,9 @@ fn status(core_count: u16) -> Status {
             queued_elements: 3,
             queued_elements_max: 28,
             busy_share: 0.02,
+            hottest_key_group: Some(77),
+            hottest_key_group_core: Some(1),
+            hottest_key_group_share: 0.5,
         }],
         sinks: vec![SinkState {
             name: "hot".into(),

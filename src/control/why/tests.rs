@@ -148,6 +148,20 @@ fn who_blocks_is_named() {
         &["core 1 works 98 % of its time: it owns 98 % of the rows of `window`, a hot key"],
     );
     check(
+        |it| {
+            it.cores[1].busy_share = 0.98;
+            it.operators[0].rows_in_by_core = vec![20, 980];
+            it.exchanges = vec![ExchangeState {
+                exchange: 1,
+                hottest_key_group: Some(77),
+                hottest_key_group_core: Some(1),
+                hottest_key_group_share: 0.9,
+                ..ExchangeState::default()
+            }];
+        },
+        &["rows of `window`, a hot key of key group 77, which has 90 % of exchange 1"],
+    );
+    check(
         |it| it.cores.iter_mut().for_each(|core| core.busy_share = 0.95),
         &["works 95 % of its time, most of it in"],
     );

@@ -105,6 +105,7 @@ fn latencies_are_split_into_their_parts() {
     let mut running = directory.start(&arguments);
     let mut producer = connect(running.address("source bid"));
     producer.write_all(b"a,2020-01-01 00:00:01\n").expect("the job reads");
+    status_when(&mut running, |status| status["sources"][0]["records_in"] == 1);
     std::thread::sleep(std::time::Duration::from_millis(700));
     producer.write_all(b"b,2020-01-01 00:00:03\n").expect("the job reads");
     let status = status_when(&mut running, |status| status["sinks"][0]["latency_us"]["rows"] == 1);

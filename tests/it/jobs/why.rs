@@ -255,7 +255,12 @@ fn one_key_has_most_of_the_rows() {
     };
     let mut operators = status["operators"].as_array().expect("a list").iter();
     let hot = operators.rfind(has_none).expect("just seen")["id"].as_str().expect("a text");
-    expect_why(&directory, &["of its time: it owns 100 % of the rows of `window", "a hot key"]);
+    let said = [
+        "it owns 100 % of the rows of `window",
+        "a hot key of key group",
+        "has 100 % of exchange 1",
+    ];
+    expect_why(&directory, &said);
     let rows = ["0", "1"].map(|core| {
         metric(&mut running, "pelton_operator_rows_in_total", &[("id", hot), ("core", core)])
     });
