@@ -54,15 +54,13 @@ fn metadata_that_a_connector_does_not_have() {
     };
     check(
         &table("'connector' = 'datagen'"),
-        &["4:16: table s: 'connector': only files have METADATA columns"],
+        &["4:16: s.connector: only files have METADATA columns"],
     );
     check(
         &table(
             "'connector' = 'filesystem', 'path' = 'in.json', 'format' = 'json', 'follow' = 'true'",
         ),
-        &[
-            "4:16: table s: 'connector': a followed file has no METADATA columns; leave `follow` out",
-        ],
+        &["4:16: s.connector: a followed file has no METADATA columns; leave `follow` out"],
     );
     let sink = "[query]\nsql = \"\"\"\nCREATE TABLE s (a INT) WITH ('connector' = 'datagen');\n\
                 CREATE TABLE o (a INT, n STRING METADATA FROM 'file.name') WITH ('connector' = 'print');\n\

@@ -230,7 +230,7 @@ fn words(file: &SourceFile) -> Vec<String> {
     let mut report = Vec::new();
     for (index, line) in file.text.lines().enumerate() {
         let (path, number) = (&file.path, index + 1);
-        let parts: Vec<String> = identifier_parts(line);
+        let parts: Vec<String> = identifier_parts(&without_sql_names(line));
         for (banned, instead) in WORDS {
             if parts.iter().any(|part| part == banned) {
                 report.push(format!("{path}:{number}: write {instead} instead of {banned}"));
@@ -241,6 +241,14 @@ fn words(file: &SourceFile) -> Vec<String> {
         }
     }
     report
+}
+
+/// The line without strings in capitals: names of SQL are not ours to choose.
+fn without_sql_names(line: &str) -> String {
+    let is_name =
+        |(index, part): &(usize, &str)| index % 2 == 1 && !part.chars().any(char::is_lowercase);
+    let parts = line.split('"').enumerate().filter(|part| !is_name(part));
+    parts.map(|(_, part)| part).collect::<Vec<_>>().join("\"")
 }
 
 /// Words of a line in lower case; `KeySnapshot` and `key_snapshot` have two each.
@@ -397,6 +405,8 @@ fn planted_words_and_marks_are_found() {
     check(words, "src/a.rs", "// a shuffle of keys", 1);
     check(words, "src/a.rs", "struct KeySnapshot; fn take_snapshot() {}", 1);
     check(words, "src/a.rs", "let walk = 1; // walls", 0);
+    check(words, "src/a.rs", "f(\"SHUFFLE_HASH\", \"MERGE\")", 0);
+    check(words, "src/a.rs", "f(\"SHUFFLE_HASH\", shuffle, \"shuffle\")", 1);
     check(words, "src/a.rs", "// TODO later", 1);
 }
 
