@@ -213,6 +213,7 @@ impl FrameSource {
             true => served.receiver.prepare(&mut self.pool),
             false => served.receiver.prepare_to_wait(&mut self.pool),
         };
+        served.count_copies(&mut self.counters);
         let Some((memory, bytes_max)) = prepared else {
             self.counters.buffer_waits += 1;
             return false;

@@ -30,6 +30,7 @@ pub(super) struct Served {
     pub(super) name: Arc<str>,
     pub(super) peer: SocketAddr,
     pub(super) receiver: FrameReceiver,
+    copied_counted: u64,
     pub(super) flow: Flow,
     /// Bytes of memory the kernel has for the next receive.
     pub(super) asked_bytes: usize,
@@ -130,6 +131,7 @@ impl Served {
             name: begin.hello.name.as_str().into(),
             peer: begin.peer,
             receiver: FrameReceiver::new(FRAME_PAYLOAD_BYTES_MAX),
+            copied_counted: 0,
             flow: Flow::default(),
             asked_bytes: 0,
             timing: Timing {
@@ -170,19 +172,25 @@ impl Served {
         counters: &mut SourceCounters,
     ) -> Result<(), ProtocolFault> {
         self.arrival = arrival;
-        let copied = self.receiver.bytes_copied();
         let mut messages = VecDeque::new();
         self.flow.may_have_more = count == self.asked_bytes;
         let is_drained = !self.flow.may_have_more;
         let received = self.receiver.filled(memory, is_drained, &mut messages);
         counters.bytes_in += count as u64;
-        counters.bytes_copied += self.receiver.bytes_copied() - copied;
+        self.count_copies(counters);
         let pending_bytes = self.receiver.pending_bytes();
         self.timing.came(pending_bytes, !messages.is_empty(), arrival.monotonic_ns);
         for message in messages {
             self.accept(message, counters)?;
         }
         received
+    }
+
+    /// Counts what has been copied from buffer to buffer.
+    pub(super) fn count_copies(&mut self, counters: &mut SourceCounters) {
+        let copied = self.receiver.bytes_copied();
+        counters.bytes_copied += copied - self.copied_counted;
+        self.copied_counted = copied;
     }
 
     fn accept(

@@ -54,6 +54,13 @@ fn large_frames_are_hardly_copied() {
     assert!(machine.total(|counters| counters.bytes_in) >= sent.len() as u64);
     let copied = machine.total(|counters| counters.bytes_copied);
     assert!(copied < sent.len() as u64 / 20, "{copied} of {} bytes", sent.len());
+    // Of small ones that come together, what the end of a buffer cuts.
+    let small =
+        (9..2_009).map(|sequence| data(sequence, &rows(0..100))).collect::<Vec<_>>().concat();
+    peer.send(&mut machine, &small);
+    peer.until_taken(&mut machine, 2_008);
+    let copied_then = machine.total(|counters| counters.bytes_copied) - copied;
+    assert!((1..small.len() as u64 / 5).contains(&copied_then), "{copied_then} of {}", small.len());
 }
 
 #[test]

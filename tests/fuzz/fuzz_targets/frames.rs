@@ -13,10 +13,11 @@ use arrow::datatypes::SchemaRef;
 use arrow::util::display::{ArrayFormatter, FormatOptions as Shown};
 use libfuzzer_sys::fuzz_target;
 use pelton::format::{
-    DecoderOptions, FormatOptions, FrameColumns, FrameHello, FrameKind, FrameStream, JsonOptions,
-    decoder,
+    DecoderOptions, FormatOptions, FrameColumns, FrameHello, FrameKind, FrameReceiver, FrameStream,
+    JsonOptions, decoder,
 };
-use pelton::record::FrameWriter;
+use pelton::record::{BufferPool, FrameWriter, PoolLimits};
+use std::collections::VecDeque;
 use std::sync::OnceLock;
 
 const LINES: &[u8] = br#"{"a":1,"b":"x","c":0.5,"d":"2020-01-01 00:00:00","e":1.5,"f":"AA==","g":true,"h":7,"i":[{"x":1},{"x":2}]}
@@ -80,10 +81,36 @@ fn messages(bytes: &[u8]) {
     }
 }
 
+/// The same by the receiver, whose messages lie where they were received.
+fn received(bytes: &[u8]) {
+    let (schema, _) = valid();
+    let mut pool = BufferPool::new(PoolLimits {
+        buffer_bytes: 1 << 17,
+        small_buffers_max: 4,
+        large_bytes_max: 1 << 22,
+    });
+    let (mut receiver, mut messages) = (FrameReceiver::new(1 << 20), VecDeque::new());
+    let mut rest = bytes;
+    while !rest.is_empty() {
+        let Some((mut memory, bytes_max)) = receiver.prepare_to_wait(&mut pool) else { return };
+        let (now, later) = rest.split_at(rest.len().min(bytes_max).min(777));
+        memory.extend_from_slice(now);
+        rest = later;
+        let is_over = receiver.filled(memory, now.len() < bytes_max, &mut messages).is_err();
+        for message in messages.drain(..) {
+            read(schema, &message.payload);
+        }
+        if is_over {
+            return;
+        }
+    }
+}
+
 fuzz_target!(|data: &[u8]| {
     let (schema, archive) = valid();
     let [choice, data @ ..] = data else { return };
-    match choice % 4 {
+    match choice % 5 {
+        4 => received(data),
         0 => read(schema, data),
         1 => messages(data),
         2 => {
