@@ -126,6 +126,8 @@ pub struct Decoded {
     pub rows: RecordBatch,
     /// When the decoder was told to keep it.
     pub provenance: Option<Provenance>,
+    /// Position in the split behind the last of them.
+    pub end: u64,
 }
 
 /// A record that is not one, with what is wrong with it.

@@ -32,6 +32,7 @@ pub use split::{EventTimeOptions, HoldingBack, SplitId, SplitTracker};
 pub use tcp::{TcpSource, TcpSourceOptions};
 pub use watermark::{Admitted, Arrival, EventTimeRules, Rowtime, RunningWatermark, WatermarkSpec};
 
+use std::fmt;
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
@@ -40,7 +41,7 @@ use crate::format::FrameHello;
 use crate::metrics::{RejectionKind, SourceCounters};
 use crate::reactor::Io;
 use crate::record::{Batch, Timestamp, Watermark};
-use crate::stdx::{CoreId, Failure};
+use crate::stdx::{CoreId, Failure, Malformed};
 
 /// One source on one core.
 pub trait Source {
@@ -70,9 +71,24 @@ pub trait Source {
     /// A message from this source's instance on another core.
     fn receive(&mut self, message: SourceMessage, io: &mut dyn Io);
 
-    /// Stop reading: no new splits, no new bytes; what is decoded is still pushed by `poll`, which
-    /// then answers `Finished`.
+    /// Stop reading: no new splits, no new bytes. What cannot be read again and is decoded is still
+    /// pushed by `poll`, which then answers `Finished`; what can be is left to a later run.
     fn stop(&mut self, io: &mut dyn Io);
+
+    /// What has been read on this core, everything pushed so far and nothing else, in the source's own
+    /// words for [`Source::resume`]. `None` for a source that cannot read anything again.
+    fn position(&self) -> Option<Vec<u8>> {
+        None
+    }
+
+    /// Goes on where an earlier run stood, before the first poll: `positions` are those of all its
+    /// cores, of which there may have been more or fewer.
+    ///
+    /// # Errors
+    /// When they are not positions of this source as it is now.
+    fn resume(&mut self, _positions: &[&[u8]]) -> Result<(), PositionError> {
+        Err(PositionError("this source has no positions".into()))
+    }
 
     /// An error after which the job cannot go on: a file gone or shorter than it was. Asked for
     /// after every poll; a source that failed says `Idle`, never `Finished`.
@@ -88,6 +104,25 @@ pub trait Source {
     /// Totals of this core.
     fn counters(&self) -> &SourceCounters;
 }
+
+/// A position that a source cannot go on from, in words for the user.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct PositionError(pub String);
+
+impl PositionError {
+    fn of(source: &str, error: &Malformed) -> PositionError {
+        let what = format!("source {source}: where it was cannot be taken up again: {error}");
+        PositionError(what)
+    }
+}
+
+impl fmt::Display for PositionError {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for PositionError {}
 
 /// What a poll found.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -172,12 +207,7 @@ pub enum SourceMessage {
     ChunkWatermark {
         /// Number of the chunk in the sequence.
         chunk: u64,
-        /// Its rows' maximum; `None` when it has no valid row.
-        watermark: Option<Timestamp>,
-    },
-    /// The sending core was stopped: it reads neither this chunk nor any of its later ones.
-    ChunksEnd {
-        /// Number of the chunk in the sequence.
-        first: u64,
+        /// Its rows' maximum; MIN when it has no valid row.
+        watermark: Timestamp,
     },
 }

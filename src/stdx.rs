@@ -2,9 +2,11 @@
 //!
 //! Read: `core_id` · `quantity` (number and unit) with `byte_size` and `duration` · `failure` (why a
 //! part gave up) · `suggest` ("did you mean") · `room` (of vectors that are handed over) ·
-//! `checksum` · `cpu` (what the binary was built for) · `fatal` ⚠ (pages of mapped files that are gone).
+//! `checksum` · `bytes` (written here, read back later) · `cpu` (what the binary was built for) ·
+//! `fatal` ⚠ (pages of mapped files that are gone).
 
 mod byte_size;
+mod bytes;
 mod checksum;
 mod core_id;
 mod cpu;
@@ -16,6 +18,7 @@ mod room;
 mod suggest;
 
 pub use byte_size::{format_byte_size, parse_byte_size};
+pub use bytes::{ByteReader, ByteWriter, Malformed};
 pub use checksum::crc32c;
 pub use core_id::CoreId;
 pub use cpu::missing_cpu_features;

@@ -149,7 +149,8 @@ fn open_file_source(
         Some(FormatOptions::Arrow) => false,
         _ => true,
     };
-    let cut = CutOptions { core_count, chunk_bytes: job.limits.file_chunk_bytes, lines };
+    let chunk_bytes = job.limits.file_chunk_bytes;
+    let cut = CutOptions { core_count, resumable: false, chunk_bytes, lines };
     let failed = |error: PlanError| {
         JobError::new(ErrorClass::Io, format!("source \"{}\": {error}", source.planned.name))
     };

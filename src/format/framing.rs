@@ -9,6 +9,8 @@
 //! - At most `bytes_max + 1` bytes are kept: a longer record is handed out once, as too long, and
 //!   the stream goes on behind the next LF.
 
+use std::ops::Range;
+
 use memchr::memchr;
 
 /// One record, or the beginning of one that is too long.
@@ -16,6 +18,8 @@ use memchr::memchr;
 pub struct Framed<'a> {
     /// Position of its first byte in the split.
     pub offset: u64,
+    /// Position behind its line end; of a record that is too long, that of its first byte.
+    pub end: u64,
     /// Its bytes without the line end; the first `bytes_max` of them when it is too long.
     pub bytes: &'a [u8],
     /// Longer than allowed.
@@ -91,8 +95,7 @@ impl<B: Boundary> Framer<B> {
     /// The split has ended: what is left is a record, unless it is nothing.
     pub fn finish(&mut self, emit: &mut impl FnMut(Framed<'_>)) {
         if !self.pending.is_empty() {
-            let bytes_max = self.bytes_max;
-            emit(framed(self.record_offset, &self.pending, bytes_max));
+            emit(framed(self.record_offset..self.next_offset, &self.pending, self.bytes_max));
         }
         self.begin_record();
         self.record_offset = self.next_offset;
@@ -112,11 +115,12 @@ impl<B: Boundary> Framer<B> {
             }
             return window_bytes;
         };
+        let place = self.record_offset..self.next_offset + end as u64 + 1;
         if self.pending.is_empty() {
-            emit(framed(self.record_offset, without_cr(&window[..end]), self.bytes_max));
+            emit(framed(place, without_cr(&window[..end]), self.bytes_max));
         } else {
             self.pending.extend_from_slice(&window[..end]);
-            emit(framed(self.record_offset, without_cr(&self.pending), self.bytes_max));
+            emit(framed(place, without_cr(&self.pending), self.bytes_max));
             self.pending.clear();
         }
         end + 1
@@ -125,7 +129,8 @@ impl<B: Boundary> Framer<B> {
     /// Hands out the record as too long and begins to look for the next LF.
     #[cold]
     fn give_up(&mut self, emit: &mut impl FnMut(Framed<'_>)) {
-        emit(framed(self.record_offset, &self.pending, self.bytes_max));
+        let first = self.record_offset;
+        emit(framed(first..first, &self.pending, self.bytes_max));
         self.begin_record();
         self.skipping = true;
     }
@@ -144,10 +149,13 @@ impl<B: Boundary> Framer<B> {
 }
 
 #[inline]
-fn framed(offset: u64, bytes: &[u8], bytes_max: usize) -> Framed<'_> {
+fn framed(place: Range<u64>, bytes: &[u8], bytes_max: usize) -> Framed<'_> {
+    let Range { start: offset, end } = place;
     match bytes.get(..bytes_max) {
-        Some(first) if bytes.len() > bytes_max => Framed { offset, bytes: first, too_long: true },
-        _ => Framed { offset, bytes, too_long: false },
+        Some(first) if bytes.len() > bytes_max => {
+            Framed { offset, end, bytes: first, too_long: true }
+        }
+        _ => Framed { offset, end, bytes, too_long: false },
     }
 }
 

@@ -54,6 +54,8 @@ struct Intake<P> {
     rows: usize,
     /// Bytes of the records behind `rows`.
     bytes: usize,
+    /// Position behind the last of them.
+    end: u64,
     provenance: Option<ProvenanceBuilder>,
     /// Full batches, oldest first, and the rows in them.
     ready: VecDeque<Decoded>,
@@ -86,6 +88,7 @@ impl<P: RecordParser, B: Boundary> RecordDecoder<P, B> {
             columns,
             rows: 0,
             bytes: 0,
+            end: 0,
             provenance,
             ready: VecDeque::new(),
             ready_rows: 0,
@@ -162,6 +165,7 @@ impl<P: RecordParser> Intake<P> {
         self.records += 1;
         self.rows += 1;
         self.bytes += framed.bytes.len();
+        self.end = framed.end;
         if let Some(provenance) = &mut self.provenance {
             provenance.offsets.push(framed.offset);
             provenance.raw.append_value(framed.bytes);
@@ -188,7 +192,7 @@ impl<P: RecordParser> Intake<P> {
             .expect("columns are built from the schema's fields, with one value per row");
         let provenance = self.provenance.as_mut().map(ProvenanceBuilder::take);
         self.ready_rows += self.rows;
-        self.ready.push_back(Decoded { rows, provenance });
+        self.ready.push_back(Decoded { rows, provenance, end: self.end });
         (self.rows, self.bytes) = (0, 0);
     }
 }

@@ -50,7 +50,7 @@ pub(super) struct Outcome {
     pub(super) reports: Vec<CoreReport>,
 }
 
-struct NoWake;
+pub(super) struct NoWake;
 
 impl Wake for NoWake {
     fn wake(&self) {}
@@ -84,28 +84,10 @@ pub(crate) fn run_plan(
     sinks: &dyn Fn(CoreId) -> Vec<Box<dyn Sink>>,
     shape: Shape,
 ) -> (TestFiles, Vec<CoreReport>) {
-    let sink_count = plan.sinks.len() + 2;
-    let (late, rejected) = (SinkIndex(sink_count - 2), SinkIndex(sink_count - 1));
-    let diverted: Vec<SinkIndex> = files.iter().flat_map(|_| [late, rejected]).collect();
-    let (stages, outlets) = fuse(&plan.graph, |_| false, &diverted);
-    let mut outlets = outlets.into_iter();
-    let diversions = files
-        .iter()
-        .map(|_| DiversionSpec { late: outlets.next(), rejected: outlets.next(), fails: false })
-        .collect();
-    let graph = JobGraph {
-        graph: plan.graph,
-        stages,
-        diversions,
-        sinks: sink_count,
-        hasher: KeyHasher::new(shape.seed),
-        tracking: Tracking::Off,
-        turn_rows_max: shape.turn_rows_max,
-        read_clock: || 0,
-    };
+    let graph = job_graph(&plan, KeyHasher::new(shape.seed), Tracking::Off, shape);
     let disk = TestFiles::default();
     let file_plans: Vec<Arc<FilePlan>> =
-        files.iter().map(|files| Arc::new(file_plan(&disk, files, shape))).collect();
+        files.iter().map(|files| Arc::new(file_plan(&disk, files, false, shape))).collect();
     let wakers: Vec<Arc<dyn Wake>> =
         (0..shape.core_count).map(|_| Arc::new(NoWake) as Arc<dyn Wake>).collect();
     let (sender, receiver) = mpsc::channel();
@@ -128,18 +110,55 @@ pub(crate) fn run_plan(
     (disk, reports)
 }
 
-fn file_plan(disk: &TestFiles, files: &[(&str, String)], shape: Shape) -> FilePlan {
+/// What every core builds its part of a plan from: the plan's sinks, and two for late and rejected rows.
+pub(super) fn job_graph(
+    plan: &Plan,
+    hasher: KeyHasher,
+    tracking: Tracking,
+    shape: Shape,
+) -> JobGraph {
+    let sink_count = plan.sinks.len() + 2;
+    let (late, rejected) = (SinkIndex(sink_count - 2), SinkIndex(sink_count - 1));
+    let diverted: Vec<SinkIndex> = plan.sources.iter().flat_map(|_| [late, rejected]).collect();
+    let (stages, outlets) = fuse(&plan.graph, |_| false, &diverted);
+    let mut outlets = outlets.into_iter();
+    let diversion =
+        |_| DiversionSpec { late: outlets.next(), rejected: outlets.next(), fails: false };
+    JobGraph {
+        graph: plan.graph.clone(),
+        stages,
+        diversions: plan.sources.iter().map(diversion).collect(),
+        sinks: sink_count,
+        hasher,
+        tracking,
+        turn_rows_max: shape.turn_rows_max,
+        read_clock: || 0,
+    }
+}
+
+pub(super) fn file_plan(
+    disk: &TestFiles,
+    files: &[(&str, String)],
+    resumable: bool,
+    shape: Shape,
+) -> FilePlan {
     let mut listed = Vec::new();
     for (name, text) in files {
-        disk.put(name, text.as_bytes());
+        if !disk.names().iter().any(|known| known == name) {
+            disk.put(name, text.as_bytes());
+        }
         listed.push((PathBuf::from(name), disk.status(name)));
     }
-    let cut =
-        CutOptions { core_count: shape.core_count, chunk_bytes: shape.chunk_bytes, lines: true };
+    let cut = CutOptions {
+        core_count: shape.core_count,
+        resumable,
+        chunk_bytes: shape.chunk_bytes,
+        lines: true,
+    };
     FilePlan::of(listed, cut)
 }
 
-fn source(
+pub(super) fn source(
     planned: &PlannedSource,
     files: &Arc<FilePlan>,
     core: CoreId,

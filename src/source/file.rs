@@ -33,13 +33,15 @@ use crate::format::DecoderOptions;
 use crate::limits::FILE_HELD_BYTES_MAX;
 use crate::metrics::SourceCounters;
 use crate::reactor::Io;
-use crate::record::Watermark;
-use crate::source::sequence::{Dealing, Sequence};
-use crate::source::{EventTimeOptions, Source, SourceMessage, SourceOutput, SourceProgress};
-use crate::stdx::{CoreId, Failure};
+use crate::record::{Timestamp, Watermark};
+use crate::source::sequence::{ChunkStart, Dealing, Sequence};
+use crate::source::{
+    EventTimeOptions, PositionError, Source, SourceMessage, SourceOutput, SourceProgress,
+};
+use crate::stdx::{ByteReader, ByteWriter, CoreId, Failure, Malformed};
 
 use chunk::{ChunkReader, Step};
-use decode::{Admission, ChunkAdmission, DecodeInto, Decoding, SplitDecoder};
+use decode::{Admission, ChunkAdmission, DecodeInto, Decoding, Known, SplitDecoder};
 use header::Header;
 
 /// Rows that a decoded slice counts for at least, against the turn's budget.
@@ -81,6 +83,8 @@ pub struct FileSource {
     /// Of the chunk being decoded, the last of `held`; none before its first byte.
     decoder: Option<SplitDecoder>,
     admission: ChunkAdmission,
+    /// Of the chunk being decoded.
+    known: Known,
     /// Of the file last begun, when its format has one.
     header: Option<Header>,
     sequence: Sequence,
@@ -92,12 +96,18 @@ pub struct FileSource {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Phase {
     Reading,
-    /// Asked to stop, which the next poll does.
-    Stopping,
-    /// Reads nothing more; what is decoded is still pushed.
+    /// Reads nothing more.
     Stopped,
     /// Failed: does nothing more.
     Failed,
+}
+
+/// What an attempt to begin a chunk found.
+enum Begun {
+    Reading,
+    /// A chunk that was read to its end before.
+    Behind,
+    Nothing,
 }
 
 /// What an attempt to decode found.
@@ -125,7 +135,8 @@ impl FileSource {
             metadata: options.metadata,
             event_time: options.event_time,
             decoder: None,
-            admission: ChunkAdmission::new(None),
+            admission: ChunkAdmission::new(None, Timestamp::MIN),
+            known: Known::default(),
             header: None,
             phase: Phase::Reading,
             failure: None,
@@ -135,8 +146,16 @@ impl FileSource {
 
     /// Decodes the next slice of the chunk at hand, or begins the next chunk.
     fn decode(&mut self, io: &mut dyn Io, out: &mut dyn SourceOutput) -> Decoded {
-        if self.phase != Phase::Reading || self.holds_enough() || !self.begin_chunk() {
+        if self.phase != Phase::Reading || self.holds_enough() {
             return Decoded::Nothing;
+        }
+        match self.begin_chunk() {
+            Begun::Nothing => return Decoded::Nothing,
+            Begun::Reading => {}
+            Begun::Behind => {
+                self.complete_chunk(out);
+                return Decoded::Rows(0);
+            }
         }
         if self.is_reading_header() {
             return self.read_header(io);
@@ -149,7 +168,8 @@ impl FileSource {
         let (admission, held) = (&mut self.admission, &mut held.batches);
         let file = self.plan.file(chunk.file);
         let metadata = self.metadata.as_ref().map(|columns| (columns, file));
-        let mut to = DecodeInto { admission, clock, counters, out, held, metadata, rows: 0 };
+        let known = &mut self.known;
+        let mut to = DecodeInto { admission, clock, counters, held, metadata, known, rows: 0 };
         match step {
             Step::Wait => return Decoded::Nothing,
             Step::Bytes { offset, bytes } => {
@@ -196,25 +216,39 @@ impl FileSource {
         self.sequence.held_bytes() >= FILE_HELD_BYTES_MAX && self.sequence.prefix().is_none()
     }
 
-    /// Makes sure a chunk is being read; false when there is none or one is ahead already.
-    fn begin_chunk(&mut self) -> bool {
+    /// Makes sure a chunk is being read, if there is one and none is ahead already.
+    fn begin_chunk(&mut self) -> Begun {
         if self.reader.chunk().is_some() {
-            return true;
+            return Begun::Reading;
         }
-        let Some(next) = self.sequence.next_chunk() else { return false };
-        let chunk = self.plan.chunk(next);
+        let Some(ChunkStart { number, progress }) = self.sequence.next_chunk() else {
+            return Begun::Nothing;
+        };
+        let mut chunk = self.plan.chunk(number);
         let known = self.header.as_ref().is_some_and(|header| header.file == chunk.file);
         if chunk.lines && self.decoding.has_header_line() && !known {
             self.header = Some(Header::new(chunk.file));
             self.reader.begin(self.plan.first_line(chunk));
-            return true;
+            return Begun::Reading;
+        }
+        let mut watermark = progress.watermark;
+        self.known = Known::default();
+        if self.decoding.begins_at_start() && progress.at.is_some_and(|at| at < chunk.end) {
+            self.known = Known { rows: progress.rows, end: progress.at.unwrap_or(0) };
+            watermark = Timestamp::MIN;
+        } else {
+            chunk.start = progress.at.unwrap_or(chunk.start);
         }
         self.counters.splits_opened += u64::from(chunk.start == 0);
-        self.reader.begin(chunk);
         self.sequence.begin();
         let rules = self.event_time.as_ref().map(|event_time| event_time.rules.clone());
-        self.admission = ChunkAdmission::new(rules);
-        true
+        self.admission = ChunkAdmission::new(rules, watermark);
+        if chunk.start >= chunk.end {
+            // Its last record, which reaches into the next chunk, was the last that was read.
+            return Begun::Behind;
+        }
+        self.reader.begin(chunk);
+        Begun::Reading
     }
 
     fn is_reading_header(&self) -> bool {
@@ -250,28 +284,36 @@ impl FileSource {
         self.sequence.complete(self.admission.watermark(), out);
     }
 
-    /// Cuts the sequence here: what this core has decoded of its chunk is all there is of it.
-    fn stop_reading(&mut self, out: &mut dyn SourceOutput) {
-        let is_reading_chunk = self.reader.chunk().is_some() && !self.is_reading_header();
-        self.reader.give_up();
-        if is_reading_chunk {
-            self.complete_chunk(out);
+    fn take_positions(&mut self, positions: &[&[u8]]) -> Result<(), Malformed> {
+        let mut readers: Vec<ByteReader<'_>> =
+            positions.iter().map(|position| ByteReader::new(position)).collect();
+        for reader in &mut readers {
+            if reader.u8()? != POSITION_VERSION {
+                let reason = "a version of positions that this program does not know";
+                return Err(reader.malformed(reason));
+            }
+            if reader.u64()? != self.plan.identity() {
+                let reason = "the files are not those it had begun to read: put those back, as long \
+                              as they were, or start over with --fresh";
+                return Err(reader.malformed(reason));
+            }
         }
-        self.sequence.stop(out);
-        self.phase = Phase::Stopped;
+        self.sequence.resume(&mut readers)?;
+        readers.into_iter().try_for_each(ByteReader::finish)?;
+        Ok(())
     }
 }
 
+/// Of the bytes of a position.
+const POSITION_VERSION: u8 = 1;
+
 impl Source for FileSource {
     fn poll(&mut self, io: &mut dyn Io, out: &mut dyn SourceOutput) -> SourceProgress {
-        if self.phase == Phase::Stopping {
-            self.stop_reading(out);
-        }
         let (mut busy, mut rows) = (false, 0);
         while rows < out.rows_max() && self.phase != Phase::Failed {
             let pushed = self.sequence.push(out);
-            self.counters.rows_out += pushed;
-            busy |= pushed > 0;
+            pushed.count(&mut self.counters);
+            busy |= pushed.is_something();
             if self.sequence.is_pushable() {
                 busy = true;
                 break;
@@ -307,8 +349,24 @@ impl Source for FileSource {
 
     fn stop(&mut self, _io: &mut dyn Io) {
         if self.phase == Phase::Reading {
-            self.phase = Phase::Stopping;
+            self.reader.give_up();
+            self.decoder = None;
+            self.sequence.stop();
+            self.phase = Phase::Stopped;
         }
+    }
+
+    fn position(&self) -> Option<Vec<u8>> {
+        let mut writer = ByteWriter::new();
+        writer.u8(POSITION_VERSION);
+        writer.u64(self.plan.identity());
+        self.sequence.write_position(&mut writer);
+        Some(writer.finish())
+    }
+
+    fn resume(&mut self, positions: &[&[u8]]) -> Result<(), PositionError> {
+        let resumed = self.take_positions(positions);
+        resumed.map_err(|error| PositionError::of(&self.name, &error))
     }
 
     fn take_failure(&mut self) -> Option<Failure> {

@@ -27,7 +27,7 @@ use crate::metrics::{RejectionKind, SourceCounters};
 use crate::reactor::{Clock, Io};
 use crate::record::{Provenance, Timestamp, Watermark};
 use crate::source::file::origin;
-use crate::source::sequence::{Dealing, HeldBatch, Sequence};
+use crate::source::sequence::{ChunkStart, Dealing, HeldBatch, Sequence};
 use crate::source::watermark::batch_of;
 use crate::source::{
     Admitted, Arrival, EventTimeOptions, Rejection, RunningWatermark, Source, SourceMessage,
@@ -62,6 +62,8 @@ pub struct FrameFileSource {
     /// What is left of the chunk at hand.
     chunk: Option<FrameChunk>,
     reading: Option<Reading>,
+    /// Records of that chunk that are held.
+    chunk_records: u64,
     /// Inside the chunk at hand.
     watermark: RunningWatermark,
     phase: Phase,
@@ -76,13 +78,13 @@ struct Reading {
     place: u64,
     rows: RecordBatch,
     at: usize,
+    /// Rows that cannot be read.
+    rejections: Vec<Rejection>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Phase {
     Reading,
-    /// Asked to stop, which the next poll does.
-    Stopping,
     Stopped,
     /// Failed: does nothing more.
     Failed,
@@ -99,6 +101,7 @@ impl FrameFileSource {
             plan,
             chunk: None,
             reading: None,
+            chunk_records: 0,
             watermark: RunningWatermark::new(Timestamp::MIN),
             phase: Phase::Reading,
             failure: None,
@@ -135,10 +138,11 @@ impl FrameFileSource {
     }
 
     fn begin_chunk(&mut self) -> Option<FrameChunk> {
-        let number = self.sequence.next_chunk()?;
+        let ChunkStart { number, .. } = self.sequence.next_chunk()?;
         let chunk = self.plan.chunk(number).expect("the sequence has the plan's chunks");
         self.sequence.begin();
         self.counters.splits_opened += 1;
+        self.chunk_records = 0;
         self.watermark = RunningWatermark::new(Timestamp::MIN);
         let next = number + u64::from(self.options.core_count);
         if let Some(ahead) = self.plan.chunk(next) {
@@ -162,16 +166,15 @@ impl FrameFileSource {
         if header.kind == FrameKind::Data {
             let FrameRead { rows, rejected } = file.columns.read(&payload.into())?;
             self.counters.frames_in += 1;
-            self.counters.records_in += (rows.num_rows() + rejected.len()) as u64;
-            self.counters.rejected += rejected.len() as u64;
             let origin = origin(&self.options.name, &file.path);
             let place = chunk.start as u64;
-            for (row, reason) in rejected {
+            let rejections = rejected.into_iter().map(|(row, reason)| {
                 let (kind, origin) = (RejectionKind::Decode, Arc::clone(&origin));
                 let reason = format!("row {row} of its frame: {reason}");
-                out.reject(Rejection { kind, origin, offset: place, reason, raw: Vec::new() });
-            }
-            self.reading = Some(Reading { origin, place, rows, at: 0 });
+                Rejection { kind, origin, offset: place, reason, raw: Vec::new() }
+            });
+            let rejections = rejections.collect();
+            self.reading = Some(Reading { origin, place, rows, at: 0, rejections });
         }
         self.chunk = Some(FrameChunk { start: end, ..chunk });
         self.complete_chunk_if_read(out);
@@ -192,7 +195,10 @@ impl FrameFileSource {
         });
         let wall = Timestamp::from_millis(clock.wall_ms());
         let arrival = Arrival { monotonic_ns: clock.monotonic_ns(), wall };
-        let decoded = Decoded { rows, provenance };
+        let mut rejections = std::mem::take(&mut reading.rejections);
+        self.chunk_records += (count + rejections.len()) as u64;
+        let end = self.chunk_records;
+        let decoded = Decoded { rows, provenance, end };
         let Admitted { batch, rejected } = match &self.options.event_time {
             Some(EventTimeOptions { rules, .. }) => {
                 self.watermark.admit(rules, decoded, &reading.origin, arrival)
@@ -202,11 +208,11 @@ impl FrameFileSource {
         if reading.at == reading.rows.num_rows() {
             self.reading = None;
         }
-        self.counters.rejected += rejected.len() as u64;
-        rejected.into_iter().for_each(|rejection| out.reject(rejection));
-        if !batch.is_empty() {
+        rejections.extend(rejected);
+        if !batch.is_empty() || !rejections.is_empty() {
             let watermark_after = self.watermark.get();
-            self.sequence.current().batches.push_back(HeldBatch { batch, watermark_after });
+            let held = HeldBatch { batch, rejections, watermark_after, end };
+            self.sequence.current().batches.push_back(held);
         }
         self.complete_chunk_if_read(out);
     }
@@ -218,28 +224,15 @@ impl FrameFileSource {
             self.sequence.complete(self.watermark.get(), out);
         }
     }
-
-    /// Cuts the sequence here: what this core has read of its chunk is all there is of it.
-    fn stop_reading(&mut self, out: &mut dyn SourceOutput) {
-        self.reading = None;
-        if self.chunk.take().is_some() {
-            self.sequence.complete(self.watermark.get(), out);
-        }
-        self.sequence.stop(out);
-        self.phase = Phase::Stopped;
-    }
 }
 
 impl Source for FrameFileSource {
     fn poll(&mut self, io: &mut dyn Io, out: &mut dyn SourceOutput) -> SourceProgress {
-        if self.phase == Phase::Stopping {
-            self.stop_reading(out);
-        }
         let mut busy = false;
         while self.phase != Phase::Failed && !out.is_full() {
             let pushed = self.sequence.push(out);
-            self.counters.rows_out += pushed;
-            busy |= pushed > 0;
+            pushed.count(&mut self.counters);
+            busy |= pushed.is_something();
             if self.sequence.is_pushable() || !self.read(io.clock(), out) {
                 break;
             }
@@ -264,7 +257,9 @@ impl Source for FrameFileSource {
 
     fn stop(&mut self, _io: &mut dyn Io) {
         if self.phase == Phase::Reading {
-            self.phase = Phase::Stopping;
+            (self.chunk, self.reading) = (None, None);
+            self.sequence.stop();
+            self.phase = Phase::Stopped;
         }
     }
 

@@ -17,13 +17,13 @@ use crate::limits::{GENERATED_CHUNK_ROWS, GENERATED_CHUNKS_PER_SECOND};
 use crate::metrics::SourceCounters;
 use crate::reactor::{Clock, Io};
 use crate::record::{Provenance, Timestamp, Watermark};
-use crate::source::sequence::{Dealing, HeldBatch, Sequence};
+use crate::source::sequence::{Dealing, HeldBatch, Progress, Sequence};
 use crate::source::watermark::batch_of;
 use crate::source::{
-    Admitted, Arrival, EventTimeOptions, RunningWatermark, Source, SourceMessage, SourceOutput,
-    SourceProgress,
+    Admitted, Arrival, EventTimeOptions, PositionError, RunningWatermark, Source, SourceMessage,
+    SourceOutput, SourceProgress,
 };
-use crate::stdx::CoreId;
+use crate::stdx::{ByteReader, ByteWriter, CoreId, Malformed};
 
 /// Makes any part of a stream.
 pub trait Generator: Send + Sync {
@@ -70,9 +70,11 @@ pub struct GeneratedSource {
     sequence: Sequence,
     /// The next row of the current chunk, while it has one.
     row: Option<u64>,
+    /// The row that is due when the clock is first read.
+    first_row: u64,
     /// Inside the current chunk.
     watermark: RunningWatermark,
-    /// When row 0 was due: monotonic ns.
+    /// When that was: monotonic ns.
     started_ns: Option<u64>,
     phase: Phase,
     counters: SourceCounters,
@@ -81,8 +83,6 @@ pub struct GeneratedSource {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Phase {
     Making,
-    /// Asked to stop, which the next poll does.
-    Stopping,
     Stopped,
 }
 
@@ -106,6 +106,7 @@ impl GeneratedSource {
             chunk_rows,
             sequence: Sequence::new(dealing, options.event_time.is_some()),
             row: None,
+            first_row: 0,
             watermark: RunningWatermark::new(Timestamp::MIN),
             started_ns: None,
             phase: Phase::Making,
@@ -119,25 +120,28 @@ impl GeneratedSource {
         if self.phase != Phase::Making {
             return Made::Nothing { due_ns: None };
         }
-        let Some(row) = self.row.or_else(|| self.first_row()) else {
+        let Some((chunk, row, progress)) = self.next_row() else {
             return Made::Nothing { due_ns: None };
         };
         let now_ns = clock.monotonic_ns();
         let started_ns = *self.started_ns.get_or_insert(now_ns);
         let due = self.options.pacing.due(now_ns.saturating_sub(started_ns));
-        let end = self.chunk_end(row);
+        let due = due.saturating_add(self.first_row);
+        let end = self.chunk_end(chunk);
         let rows = end.min(due).saturating_sub(row);
-        if rows == 0 {
-            let wait_ns = self.options.pacing.due_at(row);
+        if rows == 0 && row < end {
+            let wait_ns = self.options.pacing.due_at(row.saturating_sub(self.first_row));
             return Made::Nothing { due_ns: Some(started_ns.saturating_add(wait_ns)) };
         }
         let rows_max = self.options.generator.batch_rows_max().min(out.rows_max()).max(1);
         let rows = usize::try_from(rows).map_or(rows_max, |rows| rows.min(rows_max));
         if self.row.is_none() {
             self.sequence.begin();
-            self.watermark = RunningWatermark::new(Timestamp::MIN);
+            self.watermark = RunningWatermark::new(progress.watermark);
         }
-        self.hold(row, rows, clock, out);
+        if rows > 0 {
+            self.hold(row, rows, clock);
+        }
         let next = row + rows as u64;
         self.row = (next < end).then_some(next);
         if self.row.is_none() {
@@ -146,20 +150,45 @@ impl GeneratedSource {
         Made::Rows
     }
 
-    /// The first row of the chunk to begin next.
-    fn first_row(&self) -> Option<u64> {
+    /// The row to make next with the number of its chunk, and what was made of its chunk before, in another run.
+    fn next_row(&self) -> Option<(u64, u64, Progress)> {
+        if let Some(row) = self.row {
+            return Some((row / self.chunk_rows, row, Progress::NONE));
+        }
         let chunk = self.sequence.next_chunk()?;
-        chunk.checked_mul(self.chunk_rows)
+        let first = chunk.number.checked_mul(self.chunk_rows)?;
+        Some((chunk.number, chunk.progress.at.unwrap_or(first), chunk.progress))
     }
 
-    /// Behind the last row of the chunk that has `row` in it.
-    fn chunk_end(&self, row: u64) -> u64 {
-        let next_chunk = row / self.chunk_rows + 1;
+    /// Behind the last row of the chunk `number`.
+    fn chunk_end(&self, number: u64) -> u64 {
+        let next_chunk = number.saturating_add(1);
         next_chunk.saturating_mul(self.chunk_rows).min(self.options.pacing.rows.unwrap_or(u64::MAX))
     }
 
+    fn take_positions(&mut self, positions: &[&[u8]]) -> Result<(), Malformed> {
+        let mut readers: Vec<ByteReader<'_>> =
+            positions.iter().map(|position| ByteReader::new(position)).collect();
+        for reader in &mut readers {
+            if reader.u8()? != POSITION_VERSION {
+                return Err(
+                    reader.malformed("a version of positions that this program does not know")
+                );
+            }
+            if reader.u64()? != self.chunk_rows {
+                return Err(reader.malformed("its rows come at another rate now"));
+            }
+        }
+        self.sequence.resume(&mut readers)?;
+        readers.into_iter().try_for_each(ByteReader::finish)?;
+        let first = self.sequence.first_left();
+        let start = first.number.saturating_mul(self.chunk_rows);
+        self.first_row = first.progress.at.unwrap_or(start);
+        Ok(())
+    }
+
     /// Makes rows, checks their times and holds them.
-    fn hold(&mut self, first: u64, rows: usize, clock: &dyn Clock, out: &mut dyn SourceOutput) {
+    fn hold(&mut self, first: u64, rows: usize, clock: &dyn Clock) {
         let wall = Timestamp::from_millis(clock.wall_ms());
         let arrival = Arrival { monotonic_ns: clock.monotonic_ns(), wall };
         let options = &self.options;
@@ -170,41 +199,29 @@ impl GeneratedSource {
             offsets: UInt64Array::from_iter_values(first..first + rows as u64),
             raw: BinaryArray::from_iter_values(std::iter::repeat_n(b"", rows)),
         });
-        let decoded = Decoded { rows: made, provenance };
+        let decoded = Decoded { rows: made, provenance, end: first + rows as u64 };
         let Admitted { batch, rejected } = match &options.event_time {
             Some(EventTimeOptions { rules, .. }) => {
                 self.watermark.admit(rules, decoded, &options.name, arrival)
             }
             None => Admitted { batch: batch_of(decoded, arrival), rejected: Vec::new() },
         };
-        self.counters.records_in += rows as u64;
-        self.counters.rejected += rejected.len() as u64;
-        rejected.into_iter().for_each(|rejection| out.reject(rejection));
-        if !batch.is_empty() {
-            let watermark_after = self.watermark.get();
-            self.sequence.current().batches.push_back(HeldBatch { batch, watermark_after });
-        }
-    }
-
-    fn stop_making(&mut self, out: &mut dyn SourceOutput) {
-        if self.row.take().is_some() {
-            self.sequence.complete(self.watermark.get(), out);
-        }
-        self.sequence.stop(out);
-        self.phase = Phase::Stopped;
+        let (watermark_after, end) = (self.watermark.get(), first + rows as u64);
+        let held = HeldBatch { batch, rejections: rejected, watermark_after, end };
+        self.sequence.current().batches.push_back(held);
     }
 }
+
+/// Of the bytes of a position.
+const POSITION_VERSION: u8 = 1;
 
 impl Source for GeneratedSource {
     /// One batch at most is pushed, so that operators find it in the cache.
     fn poll(&mut self, io: &mut dyn Io, out: &mut dyn SourceOutput) -> SourceProgress {
-        if self.phase == Phase::Stopping {
-            self.stop_making(out);
-        }
         loop {
             let pushed = self.sequence.push(out);
-            self.counters.rows_out += pushed;
-            if pushed > 0 || self.sequence.is_pushable() {
+            pushed.count(&mut self.counters);
+            if pushed.is_something() || self.sequence.is_pushable() {
                 return SourceProgress::Busy;
             }
             match self.make(io.clock(), out) {
@@ -226,9 +243,22 @@ impl Source for GeneratedSource {
     }
 
     fn stop(&mut self, _io: &mut dyn Io) {
-        if self.phase == Phase::Making {
-            self.phase = Phase::Stopping;
-        }
+        self.phase = Phase::Stopped;
+        self.sequence.stop();
+        self.row = None;
+    }
+
+    fn position(&self) -> Option<Vec<u8>> {
+        let mut writer = ByteWriter::new();
+        writer.u8(POSITION_VERSION);
+        writer.u64(self.chunk_rows);
+        self.sequence.write_position(&mut writer);
+        Some(writer.finish())
+    }
+
+    fn resume(&mut self, positions: &[&[u8]]) -> Result<(), PositionError> {
+        let resumed = self.take_positions(positions);
+        resumed.map_err(|error| PositionError::of(&self.options.name, &error))
     }
 
     fn counters(&self) -> &SourceCounters {

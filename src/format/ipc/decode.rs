@@ -165,6 +165,7 @@ impl IpcDecoder {
         let head = std::mem::take(&mut self.head);
         let body = Buffer::from(std::mem::replace(&mut self.body, MutableBuffer::new(0)));
         let message = ipc::root_as_message(&head).map_err(|error| error.to_string())?;
+        let end = self.offset + (PREFIX_BYTES + head.len() + body.len()) as u64;
         match (message.header_type(), &self.reader) {
             (MessageHeader::Schema, None) => {
                 let schema = message.header_as_schema().ok_or("a schema that is none")?;
@@ -176,7 +177,7 @@ impl IpcDecoder {
                 let batch = message.header_as_record_batch().ok_or("a batch that is none")?;
                 let (columns, rows) = reader.read(batch, &body)?;
                 let read = rows_of_table(&self.schema, columns, rows);
-                self.admit(read, rows);
+                self.admit(read, rows, end);
             }
             (MessageHeader::DictionaryBatch, Some(_)) => {
                 return Err("dictionaries are not supported; write plain values".into());
@@ -188,12 +189,13 @@ impl IpcDecoder {
                 return Err(format!("a message that is neither schema nor batch: {kind}"));
             }
         }
-        self.offset += (PREFIX_BYTES + head.len() + body.len()) as u64;
+        self.offset = end;
         self.stage = Stage::Prefix;
         Ok(())
     }
 
-    fn admit(&mut self, read: FrameRead, rows: usize) {
+    /// The rows of a message that ends at `end`.
+    fn admit(&mut self, read: FrameRead, rows: usize, end: u64) {
         self.records += rows as u64;
         for (row, reason) in read.rejected {
             let reason = format!("row {row} of its batch: {reason}");
@@ -209,8 +211,11 @@ impl IpcDecoder {
                 raw: BinaryArray::from_iter_values(std::iter::repeat_n(b"", count)),
             });
             self.ready_rows += count;
-            self.ready.push_back(Decoded { rows: read.rows.slice(at, count), provenance });
+            let rows = read.rows.slice(at, count);
             at += count;
+            // Behind a piece of a message is somewhere inside of it.
+            let end = if at == read.rows.num_rows() { end } else { self.offset + 1 };
+            self.ready.push_back(Decoded { rows, provenance, end });
         }
     }
 }

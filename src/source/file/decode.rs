@@ -4,14 +4,16 @@ use std::collections::VecDeque;
 use std::path::Path;
 use std::sync::Arc;
 
+use arrow::array::RecordBatch;
+use arrow::datatypes::Schema;
+
 use crate::format::{Decoded, Decoder, DecoderOptions, FormatOptions};
 use crate::metrics::{RejectionKind, SourceCounters};
 use crate::reactor::Clock;
-use crate::record::Timestamp;
+use crate::record::{Batch, Timestamp};
 use crate::source::watermark::batch_of;
 use crate::source::{
-    Admitted, Arrival, EventTimeRules, Rejection, RunningWatermark, SourceOutput, SplitId,
-    SplitTracker,
+    Admitted, Arrival, EventTimeRules, Rejection, RunningWatermark, SplitId, SplitTracker,
 };
 
 use super::header::Header;
@@ -54,19 +56,29 @@ pub(super) struct DecodeInto<'a> {
     pub(super) admission: &'a mut dyn Admission,
     pub(super) clock: &'a dyn Clock,
     pub(super) counters: &'a mut SourceCounters,
-    pub(super) out: &'a mut dyn SourceOutput,
     pub(super) held: &'a mut VecDeque<HeldBatch>,
     /// Columns that come from the file.
     pub(super) metadata: Option<(&'a MetadataColumns, &'a PlannedFile)>,
+    pub(super) known: &'a mut Known,
     /// Rows added to `held`, and records rejected.
     pub(super) rows: usize,
+}
+
+/// What of a chunk was read by an earlier run, and is read again because its header is at its start.
+#[derive(Clone, Copy, Default, Debug)]
+pub(super) struct Known {
+    /// Rows from the first on.
+    pub(super) rows: u64,
+    /// Rejected records that begin before this offset.
+    pub(super) end: u64,
 }
 
 /// See the module.
 pub(super) struct SplitDecoder {
     decoder: Box<dyn Decoder>,
     origin: Arc<str>,
-    records_counted: u64,
+    /// Rejected records that no batch is behind yet.
+    rejected: VecDeque<Rejection>,
 }
 
 impl Decoding {
@@ -88,7 +100,16 @@ impl Decoding {
             assert!(header.is_complete);
             decoder.set_header(header.line());
         }
-        SplitDecoder { decoder, origin, records_counted: 0 }
+        SplitDecoder { decoder, origin, rejected: VecDeque::new() }
+    }
+
+    /// True when a file can be decoded from its start alone: its header may have several lines.
+    pub(super) fn begins_at_start(&self) -> bool {
+        match &self.options.format {
+            FormatOptions::Csv(csv) => csv.header && csv.multiline,
+            FormatOptions::Arrow => true,
+            _ => false,
+        }
     }
 
     /// True when the first line of every file is its header, and is one line.
@@ -97,8 +118,25 @@ impl Decoding {
     }
 }
 
+impl DecodeInto<'_> {
+    /// Holds what is not known already.
+    fn hold(&mut self, batch: Batch, mut rejections: Vec<Rejection>, end: u64) {
+        self.rows += batch.len();
+        let known = usize::try_from(self.known.rows).unwrap_or(usize::MAX).min(batch.len());
+        self.known.rows -= known as u64;
+        let before = self.known.end;
+        rejections.retain(|rejection| rejection.offset >= before);
+        if known == batch.len() && rejections.is_empty() {
+            return;
+        }
+        let batch = if known > 0 { batch.slice(known, batch.len() - known) } else { batch };
+        let watermark_after = self.admission.watermark();
+        self.held.push_back(HeldBatch { batch, rejections, watermark_after, end });
+    }
+}
+
 impl SplitDecoder {
-    /// Decodes the next bytes; rows go to `held`, rejections out.
+    /// Decodes the next bytes; rows and rejections go to `held`, in order.
     pub(super) fn feed(&mut self, bytes: &[u8], to: &mut DecodeInto<'_>) {
         to.counters.bytes_in += bytes.len() as u64;
         self.decoder.feed(bytes);
@@ -123,12 +161,11 @@ impl SplitDecoder {
 
     fn collect(&mut self, to: &mut DecodeInto<'_>) {
         while let Some(rejected) = self.decoder.take_rejected() {
-            to.counters.rejected += 1;
             to.rows += 1;
             let origin = Arc::clone(&self.origin);
             let (offset, reason, raw) = (rejected.offset, rejected.reason, rejected.raw);
             let kind = RejectionKind::Decode;
-            to.out.reject(Rejection { kind, origin, offset, reason, raw });
+            self.rejected.push_back(Rejection { kind, origin, offset, reason, raw });
         }
         let wall = Timestamp::from_millis(to.clock.wall_ms());
         let arrival = Arrival { monotonic_ns: to.clock.monotonic_ns(), wall };
@@ -136,23 +173,31 @@ impl SplitDecoder {
             if let Some((columns, file)) = to.metadata {
                 decoded.rows = columns.beside(&decoded.rows, file);
             }
+            let end = decoded.end;
             let Admitted { batch, rejected } = to.admission.admit(decoded, &self.origin, arrival);
-            to.counters.rejected += rejected.len() as u64;
-            rejected.into_iter().for_each(|rejection| to.out.reject(rejection));
-            if !batch.is_empty() {
-                to.rows += batch.len();
-                let watermark_after = to.admission.watermark();
-                to.held.push_back(HeldBatch { batch, watermark_after });
-            }
+            let mut rejections = self.rejected_before(end);
+            rejections.extend(rejected);
+            to.hold(batch, rejections, end);
         }
-        to.counters.records_in += self.decoder.records() - self.records_counted;
-        self.records_counted = self.decoder.records();
+        let end = self.decoder.offset();
+        let rejections = self.rejected_before(end);
+        if !rejections.is_empty() {
+            let no_rows = RecordBatch::new_empty(Arc::new(Schema::empty()));
+            to.hold(Batch::new(no_rows, arrival.monotonic_ns), rejections, end);
+        }
+    }
+
+    /// Those that begin before `end`. One that is too long has its place once its end is found.
+    fn rejected_before(&mut self, end: u64) -> Vec<Rejection> {
+        let count = self.rejected.partition_point(|rejection| rejection.offset < end);
+        self.rejected.drain(..count).collect()
     }
 }
 
 impl ChunkAdmission {
-    pub(super) fn new(rules: Option<EventTimeRules>) -> ChunkAdmission {
-        ChunkAdmission { rules, watermark: RunningWatermark::new(Timestamp::MIN) }
+    /// The chunk's watermark is `watermark` so far.
+    pub(super) fn new(rules: Option<EventTimeRules>, watermark: Timestamp) -> ChunkAdmission {
+        ChunkAdmission { rules, watermark: RunningWatermark::new(watermark) }
     }
 }
 

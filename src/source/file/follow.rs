@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::FileSourceOptions;
-use super::decode::{DecodeInto, Decoding, FollowAdmission, SplitDecoder, origin};
+use super::decode::{DecodeInto, Decoding, FollowAdmission, Known, SplitDecoder, origin};
 use super::tail::{Tail, TailStep};
 use crate::metrics::SourceCounters;
 use crate::reactor::Io;
@@ -95,21 +95,20 @@ impl FollowSource {
             && let Some(held) = self.held.pop_front()
         {
             self.pushed_watermark = held.watermark_after;
-            self.counters.rows_out += held.batch.len() as u64;
-            out.push(held.batch);
+            held.release(Timestamp::MIN, None, out).count(&mut self.counters);
             pushed = true;
         }
         pushed
     }
 
     /// Decodes the next slice. The rows decoded, or when to look again.
-    fn decode(&mut self, io: &mut dyn Io, out: &mut dyn SourceOutput) -> Result<usize, Wait> {
+    fn decode(&mut self, io: &mut dyn Io) -> Result<usize, Wait> {
         let now_ns = io.clock().monotonic_ns();
         let step = self.tail.step(io.disk(), now_ns);
         let (admission, clock) = (&mut self.admission, io.clock());
         let (counters, held) = (&mut self.counters, &mut self.held);
-        let metadata = None;
-        let mut to = DecodeInto { admission, clock, counters, out, held, metadata, rows: 0 };
+        let (metadata, known) = (None, &mut Known::default());
+        let mut to = DecodeInto { admission, clock, counters, held, metadata, known, rows: 0 };
         match step {
             TailStep::Wait { wakes_at_ns } => return Err(Wait { wakes_at_ns }),
             TailStep::Bytes { offset, bytes } => {
@@ -169,7 +168,7 @@ impl Source for FollowSource {
             if self.phase != Phase::Following || rows >= out.rows_max() {
                 break;
             }
-            match self.decode(io, out) {
+            match self.decode(io) {
                 Ok(decoded) => {
                     busy = true;
                     rows += decoded.max(super::SLICE_ROWS_MIN);

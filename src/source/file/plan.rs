@@ -14,6 +14,8 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use crate::reactor::FileStatus;
+use crate::record::KeyHasher;
+use crate::stdx::ByteWriter;
 
 /// Ends of names that say a file is compressed, which no decoder here undoes.
 const COMPRESSED_EXTENSIONS: [&str; 8] = ["gz", "zst", "bz2", "xz", "lz4", "snappy", "zip", "7z"];
@@ -24,6 +26,7 @@ pub struct FilePlan {
     files: Vec<PlannedFile>,
     chunk_count: u64,
     cut: bool,
+    identity: u64,
 }
 
 /// One file as it was found at start.
@@ -74,8 +77,10 @@ impl std::error::Error for PlanError {}
 /// How the files are cut.
 #[derive(Clone, Copy, Debug)]
 pub struct CutOptions {
-    /// Cores that share the work. One core reads whole files.
+    /// Cores that share the work. One core reads whole files, unless `resumable`.
     pub core_count: u16,
+    /// A later run, on any number of cores, may go on in the middle: files are always cut.
+    pub resumable: bool,
     /// Bytes of a chunk: `limits::FILE_CHUNK_BYTES`.
     pub chunk_bytes: u64,
     /// True when every record is a line; otherwise a file is one chunk.
@@ -108,18 +113,16 @@ impl FilePlan {
     pub fn of(files: Vec<(PathBuf, FileStatus)>, options: CutOptions) -> FilePlan {
         assert!(options.core_count > 0);
         assert!(options.chunk_bytes > 0);
-        let cut = options.lines && options.core_count > 1;
+        let cut = options.lines && (options.core_count > 1 || options.resumable);
         let mut chunk_count = 0;
-        let files = files
-            .into_iter()
-            .map(|(path, status)| {
-                let first_chunk = chunk_count;
-                let chunk_bytes = if cut { options.chunk_bytes } else { status.bytes.max(1) };
-                chunk_count += status.bytes.div_ceil(chunk_bytes);
-                PlannedFile { path, status, modified_ms: 0, first_chunk, chunk_bytes }
-            })
-            .collect();
-        FilePlan { files, chunk_count, cut: options.lines }
+        let files = files.into_iter().map(|(path, status)| {
+            let first_chunk = chunk_count;
+            let chunk_bytes = if cut { options.chunk_bytes } else { status.bytes.max(1) };
+            chunk_count += status.bytes.div_ceil(chunk_bytes);
+            PlannedFile { path, status, modified_ms: 0, first_chunk, chunk_bytes }
+        });
+        let files: Vec<PlannedFile> = files.collect();
+        FilePlan { identity: identity(&files), files, chunk_count, cut: options.lines }
     }
 
     /// Number of chunks of the whole sequence.
@@ -130,6 +133,11 @@ impl FilePlan {
     /// Bytes of all files.
     pub fn bytes(&self) -> u64 {
         self.files.iter().map(|file| file.status.bytes).sum()
+    }
+
+    /// Equal for plans of the same files, of the same lengths, cut alike: their chunks are the same.
+    pub(super) fn identity(&self) -> u64 {
+        self.identity
     }
 
     /// The files, in the order in which they are read.
@@ -159,6 +167,18 @@ impl FilePlan {
         let end = start.saturating_add(file.chunk_bytes).min(file_bytes);
         Chunk { number, file: index, start, end, file_bytes, lines: self.cut }
     }
+}
+
+fn identity(files: &[PlannedFile]) -> u64 {
+    let mut writer = ByteWriter::new();
+    for PlannedFile { path, status, chunk_bytes, .. } in files {
+        writer.bytes(path.as_os_str().as_encoded_bytes());
+        writer.u64(status.bytes);
+        writer.u64(status.device);
+        writer.u64(status.inode);
+        writer.u64(*chunk_bytes);
+    }
+    KeyHasher::new(0).hash(&writer.finish())
 }
 
 /// The files a path names, in name order: itself, the files directly in a directory, or what
@@ -259,7 +279,7 @@ mod tests {
             .iter()
             .map(|&bytes| (PathBuf::from("f"), FileStatus { bytes, device: 1, inode: 1 }))
             .collect();
-        FilePlan::of(files, CutOptions { core_count, chunk_bytes: 10, lines })
+        FilePlan::of(files, CutOptions { core_count, resumable: false, chunk_bytes: 10, lines })
     }
 
     /// Chunks as `file:start-end`.

@@ -72,7 +72,10 @@ fn source(
 fn plan(files: &TestFiles, core_count: u16, chunk_bytes: u64) -> Arc<FilePlan> {
     let names = files.names();
     let planned = names.iter().map(|name| (PathBuf::from(name), files.status(name))).collect();
-    Arc::new(FilePlan::of(planned, CutOptions { core_count, chunk_bytes, lines: true }))
+    Arc::new(FilePlan::of(
+        planned,
+        CutOptions { core_count, resumable: false, chunk_bytes, lines: true },
+    ))
 }
 
 /// The columns `a` and `b` of CSV files with headers, read by several cores, ordered.

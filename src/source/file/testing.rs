@@ -28,6 +28,8 @@ struct NumberLines {
     offset: u64,
     records: u64,
     rows: Vec<(i64, u64, Vec<u8>)>,
+    /// Behind the last of them.
+    rows_end: u64,
     rejected: VecDeque<RejectedRecord>,
 }
 
@@ -43,7 +45,10 @@ impl NumberLines {
         let line = line.strip_suffix(b"\r").unwrap_or(line).to_vec();
         self.records += 1;
         match std::str::from_utf8(&line).ok().and_then(|text| text.parse().ok()) {
-            Some(number) => self.rows.push((number, at, line)),
+            Some(number) => {
+                self.rows.push((number, at, line));
+                self.rows_end = self.offset;
+            }
             None => {
                 let reason = "not a number".to_string();
                 self.rejected.push_back(RejectedRecord { offset: at, reason, raw: line });
@@ -82,7 +87,8 @@ impl Decoder for NumberLines {
             offsets: UInt64Array::from_iter_values(rows.iter().map(|row| row.1)),
             raw: BinaryArray::from_iter_values(rows.iter().map(|row| &row.2)),
         });
-        Some(Decoded { rows: RecordBatch::try_new(schema(), columns).unwrap(), provenance })
+        let batch = RecordBatch::try_new(schema(), columns).unwrap();
+        Some(Decoded { rows: batch, provenance, end: self.rows_end })
     }
     fn take_rejected(&mut self) -> Option<RejectedRecord> {
         self.rejected.pop_front()
@@ -169,6 +175,7 @@ fn number_lines(options: DecoderOptions, header: bool) -> NumberLines {
         offset: options.start_offset,
         records: 0,
         rows: Vec::new(),
+        rows_end: 0,
         rejected: VecDeque::new(),
         options,
     }
@@ -245,6 +252,7 @@ pub(super) struct Case {
     pub(super) format: FormatOptions,
     pub(super) event_time: bool,
     pub(super) seed: u64,
+    pub(super) resumable: bool,
 }
 
 impl Cores {
@@ -253,7 +261,10 @@ impl Cores {
         let planned = names.iter().map(|name| (PathBuf::from(name), files.status(name))).collect();
         let lines = !matches!(&case.format, FormatOptions::Csv(csv) if csv.multiline);
         let (core_count, chunk_bytes) = (case.core_count, case.chunk_bytes);
-        let plan = FilePlan::of(planned, CutOptions { core_count, chunk_bytes, lines });
+        let plan = FilePlan::of(
+            planned,
+            CutOptions { core_count, resumable: case.resumable, chunk_bytes, lines },
+        );
         let plan = Arc::new(plan);
         let cores = CoreId::all(core_count).map(|core| {
             let options = number_options(core, core_count, case.format.clone(), case.event_time);
@@ -290,6 +301,19 @@ impl Cores {
             assert_eq!(core.io.disk.open_files(), 0);
             assert_eq!(core.io.disk.pending_operations(), 0);
         }
+    }
+
+    /// Goes on where other cores stood.
+    pub(super) fn resume(&mut self, positions: &[Vec<u8>]) {
+        let positions: Vec<&[u8]> = positions.iter().map(Vec::as_slice).collect();
+        for core in &mut self.cores {
+            core.source.resume(&positions).unwrap();
+        }
+    }
+
+    /// Where the cores stand.
+    pub(super) fn positions(&self) -> Vec<Vec<u8>> {
+        self.cores.iter().map(|core| core.source.position().unwrap()).collect()
     }
 
     /// All rows, in the order of the sequence. Each core's own must be so already.

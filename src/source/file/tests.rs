@@ -62,7 +62,8 @@ fn check(files: &TestFiles, case: &Case) {
 }
 
 fn case(core_count: u16, chunk_bytes: u64, seed: u64) -> Case {
-    Case { core_count, chunk_bytes, format: FormatOptions::Raw, event_time: true, seed }
+    let (format, event_time, resumable) = (FormatOptions::Raw, true, false);
+    Case { core_count, chunk_bytes, format, event_time, seed, resumable }
 }
 
 #[test]
@@ -136,7 +137,7 @@ fn what_is_not_a_record_is_rejected_with_its_place() {
 }
 
 #[test]
-fn stopping_pushes_what_was_decoded_and_ends() {
+fn stopping_leaves_out_what_was_not_pushed() {
     let numbers: String = (0..500).map(|number| format!("{number}\n")).collect();
     let files = put(&[&numbers, &numbers]);
     for seed in 0..200 {
@@ -153,23 +154,100 @@ fn stopping_pushes_what_was_decoded_and_ends() {
             }
         }
         cores.run();
-        // Each row left is one of the file's, and none of a core is missing between two others.
-        let whole = model(&files, true, false);
-        let place = |row: &Row| (row.origin.clone(), row.offset, row.number);
-        let all: Vec<_> = whole.iter().map(place).collect();
         for core in &cores.cores {
             let counters = core.source.counters();
             assert_eq!(counters.rows_out, core.outlet.rows.len() as u64, "seed {seed}");
             assert_eq!(counters.records_in, counters.rows_out, "seed {seed}");
         }
-        // Watermarks are those of the rows that were read.
-        let mut watermark = i64::MIN;
-        for row in cores.rows() {
-            assert!(all.contains(&place(&row)), "seed {seed}");
-            assert_eq!(row.watermark, Some(watermark), "seed {seed}");
-            watermark = watermark.max(row.number);
+        // Each row is one of the file's, with the watermark that reading everything gives it.
+        let whole = model(&files, true, false);
+        assert!(cores.rows().iter().all(|row| whole.contains(row)), "seed {seed}");
+    }
+}
+
+/// Rows and rejections of a sequence that is abandoned again and again, and taken up by another
+/// number of cores, are those of one pass.
+#[track_caller]
+fn check_resumed(texts: &[&str], format: &FormatOptions, event_time: bool, seed: u64) {
+    let files = put(texts);
+    let mut rng = fastrand::Rng::with_seed(seed);
+    let chunk_bytes = rng.u64(1..300);
+    let mut positions: Vec<Vec<u8>> = Vec::new();
+    let (mut rows, mut rejected) = (Vec::new(), Vec::new());
+    for run in 0.. {
+        let mut case = case(rng.u16(1..6), chunk_bytes, rng.u64(..1 << 32));
+        (case.format, case.event_time, case.resumable) = (format.clone(), event_time, true);
+        let mut cores = Cores::new(&files, &case);
+        if run > 0 {
+            cores.resume(&positions);
+        }
+        let turns = if run == 20 { usize::MAX } else { rng.usize(0..300) };
+        for _ in 0..turns {
+            if cores.cores.iter().all(|core| core.finished) {
+                break;
+            }
+            cores.turn();
+        }
+        rows.extend(cores.rows());
+        rejected.extend(cores.cores.iter().flat_map(|core| core.outlet.rejections.clone()));
+        positions = cores.positions();
+        if cores.cores.iter().all(|core| core.finished) {
+            break;
         }
     }
+    rows.sort();
+    let header = matches!(format, FormatOptions::Csv(csv) if csv.header);
+    assert_eq!(rows, model(&files, event_time, header), "seed {seed}");
+    let places = |rejections: Vec<crate::source::Rejection>| {
+        let mut places: Vec<(String, u64)> =
+            rejections.into_iter().map(|it| (it.origin.to_string(), it.offset)).collect();
+        places.sort();
+        places
+    };
+    let mut one = case(1, chunk_bytes, seed);
+    (one.format, one.event_time) = (format.clone(), event_time);
+    let mut whole = Cores::new(&files, &one);
+    whole.run();
+    assert_eq!(places(rejected), places(whole.cores.remove(0).outlet.rejections), "seed {seed}");
+}
+
+#[test]
+fn a_later_run_on_any_number_of_cores_goes_on_where_an_earlier_one_stood() {
+    for seed in 0..300 {
+        let mut rng = fastrand::Rng::with_seed(seed);
+        let mut texts = vec![String::new(); rng.usize(1..5)];
+        for text in &mut texts {
+            for _ in 0..rng.usize(0..200) {
+                let end = if rng.u8(0..5) == 0 { "\r\n" } else { "\n" };
+                let number = rng.i64(-50..2000) >> rng.u8(0..8);
+                *text +=
+                    &if rng.u8(0..9) == 0 { format!("x{end}") } else { format!("{number}{end}") };
+            }
+            *text += ["", "7"][rng.usize(0..2)];
+        }
+        let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+        let formats = [FormatOptions::Raw, csv(true, false), csv(true, true)];
+        let format = formats[rng.usize(0..3)].clone();
+        check_resumed(&texts, &format, rng.u8(0..5) > 0, seed);
+    }
+}
+
+#[test]
+fn positions_of_other_files_are_refused() {
+    let files = put(&["1\n2\n"]);
+    let mut cores = Cores::new(&files, &case(1, 3, 1));
+    cores.run();
+    let position = cores.positions().remove(0);
+    let mut other = Cores::new(&put(&["1\n2\n3\n"]), &case(1, 3, 1));
+    let error = other.cores[0].source.resume(&[&position]).unwrap_err().to_string();
+    assert!(error.contains("source s: ") && error.contains("the files are not those"), "{error}");
+    let mut same = Cores::new(&files, &case(1, 3, 1));
+    for cut in 0..position.len() {
+        assert!(same.cores[0].source.resume(&[&position[..cut]]).is_err());
+    }
+    same.cores[0].source.resume(&[&position]).unwrap();
+    same.run();
+    assert!(same.rows().is_empty());
 }
 
 /// Runs one core until it fails, with `spoil` called after it was planned.

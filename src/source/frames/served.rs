@@ -282,8 +282,8 @@ impl Served {
                 raw: BinaryArray::from_iter_values(std::iter::repeat_n(b"", count)),
             });
             let rows = reading.rows.slice(reading.at, count);
-            let admitted =
-                into.tracker.admit(self.split, Decoded { rows, provenance }, self.arrival);
+            let decoded = Decoded { rows, provenance, end: self.rows };
+            let admitted = into.tracker.admit(self.split, decoded, self.arrival);
             for rejection in admitted.rejected {
                 into.counters.rejected += 1;
                 into.out.reject(rejection);

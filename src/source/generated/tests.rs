@@ -212,6 +212,64 @@ fn any_number_of_cores_makes_the_same_stream() {
 }
 
 #[test]
+fn a_later_run_on_any_number_of_cores_goes_on_where_an_earlier_one_stood() {
+    for seed in 0..60 {
+        let mut random = fastrand::Rng::with_seed(seed);
+        let count = [5, 40_000, 200_000][random.usize(0..3)];
+        let event_time = random.u8(0..4) > 0;
+        let (mut rows, mut rejections) = (Vec::new(), 0);
+        let mut positions: Vec<Vec<u8>> = Vec::new();
+        for run in 0..6 {
+            let pacing = Pacing { rows: Some(count), rows_per_second: None };
+            let mut cores = Cores::new(random.u16(1..5), pacing, event_time);
+            if run > 0 {
+                let positions: Vec<&[u8]> = positions.iter().map(Vec::as_slice).collect();
+                cores.0.iter_mut().for_each(|core| core.source.resume(&positions).unwrap());
+            }
+            if run < 5 {
+                for _ in 0..random.usize(0..100) {
+                    let index = random.usize(0..cores.0.len());
+                    let _ = cores.turn(index, random.usize(0..3));
+                }
+            } else {
+                cores.run(seed);
+            }
+            rows.extend(cores.rows());
+            rejections += cores.rejections();
+            positions = cores.0.iter().map(|core| core.source.position().unwrap()).collect();
+        }
+        rows.sort_unstable();
+        assert!(rows == expected(i64::try_from(count).unwrap(), event_time), "seed {seed}");
+        assert_eq!(rejections as u64, if event_time { count / 97 } else { 0 }, "seed {seed}");
+    }
+}
+
+#[test]
+fn a_later_run_keeps_the_rate_from_where_it_begins() {
+    let pacing = Pacing { rows: None, rows_per_second: Some(10) };
+    let mut first = Cores::new(1, pacing, true);
+    for _ in 0..20 {
+        let _ = first.turn(0, 5);
+        first.0[0].io.clock.advance_ms(100);
+    }
+    let position = first.0[0].source.position().unwrap();
+    let mut second = Cores::new(2, pacing, true);
+    second.0.iter_mut().for_each(|core| core.source.resume(&[&position]).unwrap());
+    second.0.iter().for_each(|core| core.io.clock.advance_ms(5_000));
+    for _ in 0..5 {
+        for index in [0, 1, 0, 1] {
+            let _ = second.turn(index, 5);
+        }
+        second.0.iter().for_each(|core| core.io.clock.advance_ms(100));
+    }
+    let numbers: Vec<i64> = second.rows().iter().map(|row| row.0).collect();
+    assert_eq!(numbers, [20, 21, 22, 23, 24]);
+    let other = Pacing { rows: None, rows_per_second: Some(1_000) };
+    let error = Cores::new(1, other, true).0[0].source.resume(&[&position]).unwrap_err();
+    assert!(error.to_string().contains("another rate"), "{error}");
+}
+
+#[test]
 fn without_event_time_nobody_waits() {
     let pacing = Pacing { rows: Some(70_000), rows_per_second: None };
     let mut cores = Cores::new(2, pacing, false);
@@ -264,11 +322,8 @@ fn a_stream_without_end_ends_when_it_is_stopped() {
         cores.run(3);
         let rows = cores.rows();
         assert!(rows.len() > 10_000, "{}", rows.len());
-        // Each core's rows carry what the rows before them, of all cores, have brought about.
-        let mut watermark = i64::MIN;
-        for (number, before) in rows {
-            assert_eq!(before, Some(watermark), "row {number}");
-            watermark = watermark.max(time_of(number).unwrap());
-        }
+        // Each row carries what all rows before it have brought about, pushed or not.
+        let all = expected(rows.last().unwrap().0 + 1, true);
+        assert!(rows.iter().all(|row| all.binary_search(row).is_ok()));
     }
 }

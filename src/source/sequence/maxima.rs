@@ -18,31 +18,23 @@ pub(super) struct Maxima {
     prefix: Timestamp,
     /// Maxima of `base` and later, where known.
     known: VecDeque<Option<Timestamp>>,
-    core_count: u16,
-    /// For each core that stopped early, the first of its chunks that it will not read.
-    ends: Vec<u64>,
 }
 
 impl Maxima {
-    pub(super) fn new(core_count: u16) -> Maxima {
-        let (prefix, known) = (Timestamp::MIN, VecDeque::new());
-        Maxima { base: 0, prefix, known, core_count, ends: Vec::new() }
+    /// `prefix` is the maximum of all chunks before `base`.
+    pub(super) fn new(base: u64, prefix: Timestamp) -> Maxima {
+        Maxima { base, prefix, known: VecDeque::new() }
     }
 
-    /// The owner of chunk `first` stopped before it, and will read no later one either.
-    pub(super) fn end(&mut self, first: u64) {
-        self.ends.push(first);
-    }
-
-    /// A chunk has been decoded; `None`: it had no valid row. Said once per chunk.
-    pub(super) fn record(&mut self, chunk: u64, watermark: Option<Timestamp>) {
+    /// A chunk has been decoded; MIN: it had no valid row. Said once per chunk.
+    pub(super) fn record(&mut self, chunk: u64, watermark: Timestamp) {
         assert!(chunk >= self.base, "a chunk's maximum is known before it is folded");
         let index = usize::try_from(chunk - self.base).expect("chunks in flight are few");
         if self.known.len() <= index {
             self.known.resize(index + 1, None);
         }
         assert!(self.known[index].is_none(), "a chunk is decoded once");
-        self.known[index] = Some(watermark.unwrap_or(Timestamp::MIN));
+        self.known[index] = Some(watermark);
     }
 
     /// Folds what is known before `chunk`, this core's position, which never goes back. The
@@ -50,25 +42,27 @@ impl Maxima {
     pub(super) fn advance_to(&mut self, chunk: u64) -> Option<Timestamp> {
         assert!(chunk >= self.base, "a position never goes back");
         while self.base < chunk {
-            match self.known.front().copied().flatten() {
-                Some(watermark) => self.prefix = self.prefix.max(watermark),
-                None if self.is_left_out(self.base) => {}
-                None => return None,
-            }
+            let watermark = self.known.front().copied().flatten()?;
+            self.prefix = self.prefix.max(watermark);
             self.known.pop_front();
             self.base += 1;
         }
         Some(self.prefix)
     }
 
-    fn is_left_out(&self, chunk: u64) -> bool {
-        let cores = u64::from(self.core_count);
-        self.ends.iter().any(|first| *first <= chunk && first % cores == chunk % cores)
-    }
-
     /// The maximum of the chunks folded so far: a bound below every watermark still to come.
     pub(super) fn prefix(&self) -> Timestamp {
         self.prefix
+    }
+
+    /// The first chunk that is not folded.
+    pub(super) fn base(&self) -> u64 {
+        self.base
+    }
+
+    /// Later chunks whose maxima are known.
+    pub(super) fn known(&self) -> impl Iterator<Item = (u64, Timestamp)> + '_ {
+        (self.base..).zip(&self.known).filter_map(|(chunk, known)| Some((chunk, (*known)?)))
     }
 }
 
@@ -76,11 +70,10 @@ impl Maxima {
 mod tests {
     use super::*;
 
-    /// `3=7` records chunk 3 with maximum 7 (`3=` none), `!3` ends before chunk 3, `@4` advances;
-    /// shows the answers, of two cores.
+    /// `3=7` records chunk 3 with maximum 7 (`3=` none), `@4` advances; shows the answers.
     #[track_caller]
     fn check(script: &str, expected: &str) {
-        let mut maxima = Maxima::new(2);
+        let mut maxima = Maxima::new(0, Timestamp::MIN);
         let mut answers = Vec::new();
         for step in script.split(' ') {
             if let Some(chunk) = step.strip_prefix('@') {
@@ -89,11 +82,9 @@ mod tests {
                     Timestamp::MIN => "min".into(),
                     time => time.millis().to_string(),
                 }));
-            } else if let Some(first) = step.strip_prefix('!') {
-                maxima.end(first.parse().unwrap());
             } else {
                 let (chunk, time) = step.split_once('=').unwrap();
-                let time = time.parse().ok().map(Timestamp::from_millis);
+                let time = time.parse().map_or(Timestamp::MIN, Timestamp::from_millis);
                 maxima.record(chunk.parse().unwrap(), time);
             }
         }
@@ -109,13 +100,18 @@ mod tests {
     }
 
     #[test]
-    fn chunks_that_a_stopped_core_leaves_out_have_no_maximum() {
-        check("0=1 !2 1=2 @3 3=3 @5 @6", "2 3 ?");
-        check("!1 @1 0=1 @1 @2 @3", "? 1 1 ?");
+    fn later_chunks_do_not_count() {
+        check("0=1 1=100 @1 @2", "1 100");
     }
 
     #[test]
-    fn later_chunks_do_not_count() {
-        check("0=1 1=100 @1 @2", "1 100");
+    fn what_is_known_beyond_the_prefix_is_told() {
+        let mut maxima = Maxima::new(5, Timestamp::from_millis(3));
+        maxima.record(6, Timestamp::from_millis(9));
+        assert_eq!(maxima.advance_to(6), None);
+        maxima.record(5, Timestamp::MIN);
+        assert_eq!(maxima.advance_to(6), Some(Timestamp::from_millis(3)));
+        assert_eq!(maxima.base(), 6);
+        assert_eq!(maxima.known().collect::<Vec<_>>(), [(6, Timestamp::from_millis(9))]);
     }
 }

@@ -37,7 +37,7 @@ pub(in crate::source) fn decoded_column(column: ArrayRef) -> Decoded {
     let provenance =
         Provenance { origin: ORIGIN.into(), offsets, raw: raw.collect::<BinaryArray>() };
     let rows = RecordBatch::try_new(Arc::new(Schema::new(fields)), vec![column]).unwrap();
-    Decoded { rows, provenance: Some(provenance) }
+    Decoded { rows, provenance: Some(provenance), end: 0 }
 }
 
 /// `WATERMARK FOR ts AS ts - delay`, without `max_future`.
