@@ -3,7 +3,7 @@
 //! Read: `spec` (what the planner asks for) · `chain` (operators with no exchange between
 //! them) · `row_wise` (evaluation, and rows that fail) · `project`, `filter`, `unnest` ·
 //! `aggregate` (accumulators) · `window` (assignment, pre-aggregation before the exchange, panes
-//! and firing behind it) · `stateful` (what is kept beyond the process).
+//! and firing behind it).
 //!
 //! Contract
 //! - No I/O, no clock, no waiting. Time is what watermarks and [`Operator::on_clock`] say.
@@ -20,7 +20,6 @@ mod filter;
 mod project;
 mod row_wise;
 mod spec;
-mod stateful;
 #[cfg(test)]
 mod testing;
 mod unnest;
@@ -29,7 +28,6 @@ mod window;
 pub use chain::Chain;
 pub use filter::filter;
 pub use project::project;
-pub use stateful::{Loaded, Stateful};
 pub use unnest::unnest;
 pub use window::{WindowPlan, WindowReceiver, WindowSender};
 
@@ -40,6 +38,7 @@ pub use spec::{
 
 use crate::metrics::{Account, OperatorCounters, StateSize};
 use crate::record::{Batch, Cause, Epoch, Timestamp, Watermark};
+use crate::state::Stateful;
 
 /// Whether an operator has finished what it was given.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -4,7 +4,8 @@
 //! entry, growing a segment at a time) · `heap` (values of any length) · `schema` (what entries
 //! consist of) · `keyed` (a table with its heap and what is to be written of it) · `changes` (what
 //! this epoch touched) · `tables` (those of one pane) · `store` (the panes of one operator) · `base`
-//! (walks over everything, and back) · `slice` (the bytes) · `timers` (one per pane).
+//! (walks over everything, and back) · `slice` (the bytes) · `stateful` (an operator that keeps something)
+//! · `timers` (one per pane).
 //!
 //! Nothing here ever takes long: tables grow by one segment per insertion and are freed a few
 //! chunks at a time, so that a table of ten million entries costs no turn more than microseconds; an
@@ -18,6 +19,7 @@ mod index;
 mod keyed;
 mod schema;
 mod slice;
+mod stateful;
 mod store;
 mod table;
 mod tables;
@@ -32,6 +34,7 @@ pub use schema::{StateSchema, TableSchema, ValueKind, ValueSchema};
 pub use slice::{
     CorruptState, PaneWords, Record, Section, SectionEntry, Slice, SliceWriter, StateKey, Value,
 };
+pub use stateful::{Loaded, Stateful};
 pub use store::{PaneContent, PaneName, Store};
 pub use table::{Cursor, Entry, EntryRef, Table, keys_equal};
 pub use tables::{LoadOptions, Tables};

@@ -17,10 +17,10 @@
 use std::collections::VecDeque;
 use std::fmt;
 
-use super::{Diverted, Loaded, Operator, Output, Progress, Stateful};
+use super::{Diverted, Operator, Output, Progress};
 use crate::metrics::{Account, LatencyDelta, Meter, OperatorActivity, OperatorCounters};
 use crate::record::{Batch, Cause, Epoch, Timestamp, Watermark};
-use crate::state::StateKey;
+use crate::state::{Loaded, StateKey, Stateful};
 
 /// Operators run one behind the other on one core.
 pub struct Chain {
@@ -138,9 +138,7 @@ impl Chain {
         for node in &mut self.nodes {
             if let Some(stateful) = node.operator.stateful() {
                 node.unfinished = true;
-                if stateful.loaded() == Loaded::Rearranged {
-                    loaded = Loaded::Rearranged;
-                }
+                loaded = loaded.and(stateful.loaded());
             }
         }
         loaded

@@ -20,6 +20,9 @@ use std::collections::VecDeque;
 /// Entries of one piece of a list: 16 KiB, so that a long list grows without ever being copied.
 const PIECE_ENTRIES: usize = 4096;
 
+/// Bytes at which a piece of what was written early ends, so that it is written bit by bit as well.
+const EARLY_PIECE_BYTES: usize = 16 * 1024;
+
 /// Mark of entries that need not be written.
 pub(super) const UNCHANGED: u32 = 0;
 
@@ -31,9 +34,15 @@ pub(super) struct Changes {
     current: List,
     /// Of the epoch that has ended.
     ending: List,
-    /// Entries of that epoch written early, and how many.
-    early: Vec<u8>,
-    early_entries: u32,
+    /// Entries of that epoch written early.
+    early: VecDeque<EarlyPiece>,
+}
+
+/// Entries, encoded.
+#[derive(PartialEq, Eq, Default, Debug)]
+pub(super) struct EarlyPiece {
+    pub(super) bytes: Vec<u8>,
+    pub(super) entries: u32,
 }
 
 /// Numbers of entries, in order.
@@ -61,8 +70,7 @@ impl Changes {
             mark: 1,
             current: List::default(),
             ending: List::default(),
-            early: Vec::new(),
-            early_entries: 0,
+            early: VecDeque::new(),
         }
     }
 
@@ -89,8 +97,12 @@ impl Changes {
 
     /// Where a value is to be written that changes before its turn.
     pub(super) fn early(&mut self) -> &mut Vec<u8> {
-        self.early_entries += 1;
-        &mut self.early
+        if self.early.back().is_none_or(|piece| piece.bytes.len() >= EARLY_PIECE_BYTES) {
+            self.early.push_back(EarlyPiece::default());
+        }
+        let piece = self.early.back_mut().expect("looked at just now");
+        piece.entries += 1;
+        &mut piece.bytes
     }
 
     /// Ends the epoch.
@@ -102,13 +114,12 @@ impl Changes {
 
     /// True when something of the epoch that has ended is not written.
     pub(super) fn is_ending(&self) -> bool {
-        self.early_entries > 0 || !self.ending.is_empty()
+        !self.early.is_empty() || !self.ending.is_empty()
     }
 
-    /// What was written early since this was last asked for: bytes and number of entries.
-    pub(super) fn take_early(&mut self) -> Option<(Vec<u8>, u32)> {
-        let entries = std::mem::take(&mut self.early_entries);
-        (entries > 0).then(|| (std::mem::take(&mut self.early), entries))
+    /// The oldest piece of what was written early.
+    pub(super) fn take_early(&mut self) -> Option<EarlyPiece> {
+        self.early.pop_front()
     }
 
     /// The next entry to be written for the epoch that has ended, and its mark. Entries that bear
@@ -120,7 +131,7 @@ impl Changes {
     /// Bytes allocated.
     pub(super) fn bytes(&self) -> usize {
         (self.current.pieces.len() + self.ending.pieces.len()) * PIECE_ENTRIES * 4
-            + self.early.capacity()
+            + self.early.iter().map(|piece| piece.bytes.capacity()).sum::<usize>()
     }
 }
 
@@ -185,7 +196,7 @@ mod tests {
         assert!(!changes.is_ending());
         changes.early().push(9);
         assert!(changes.is_ending());
-        assert_eq!(changes.take_early(), Some((vec![9], 1)));
+        assert_eq!(changes.take_early(), Some(EarlyPiece { bytes: vec![9], entries: 1 }));
         changes.end_epoch();
         assert_eq!(changes.mark(), 1);
     }

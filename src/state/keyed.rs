@@ -8,7 +8,7 @@
 
 use std::sync::Arc;
 
-use super::changes::{Changes, Touch, UNCHANGED};
+use super::changes::{Changes, EarlyPiece, Touch, UNCHANGED};
 use super::slice::{CorruptState, Section, SectionEntry, SliceWriter, Value};
 use super::{
     Cursor, EntryRef, Heap, HeapSlot, PaneWords, StateSchema, Table, TableSchema, Tracking,
@@ -148,7 +148,9 @@ impl KeyedTable {
         let Some(changes) = changes else { return true };
         let schema = &schema.tables[*number];
         let table = table_number(*number);
-        if let Some((bytes, entries)) = changes.take_early() {
+        while !out.is_full()
+            && let Some(EarlyPiece { bytes, entries }) = changes.take_early()
+        {
             out.entries(pane, table, schema, entries).extend_from_slice(&bytes);
         }
         while !out.is_full() {
@@ -158,6 +160,8 @@ impl KeyedTable {
                 rows.set_mark(entry, UNCHANGED);
                 let bytes = out.entries(pane, table, schema, 1);
                 encode_any(first, rows, heap, schema, entry, bytes);
+            } else {
+                out.pass_over();
             }
         }
         !changes.is_ending()
@@ -174,11 +178,7 @@ impl KeyedTable {
         out: &mut SliceWriter,
     ) -> bool {
         let schema = &self.schema.tables[self.number];
-        // What is passed over takes time too.
-        for _ in 0..WALKED_MAX {
-            if out.is_full() {
-                return false;
-            }
+        while !out.is_full() {
             let Some(entry) = self.rows.next(cursor) else { return true };
             let hash = match first {
                 Some(first) => first.rows.read(split_member(entry.key).0).hash,
@@ -187,6 +187,8 @@ impl KeyedTable {
             if groups.contains(&KeyGroup::of_hash(hash).number()) {
                 let bytes = out.entries(pane, table_number(self.number), schema, 1);
                 encode_any(first, &self.rows, &self.heap, schema, entry.reference, bytes);
+            } else {
+                out.pass_over();
             }
         }
         false
@@ -235,9 +237,6 @@ impl KeyedTable {
         Ok(())
     }
 }
-
-/// Entries passed over in one call at most.
-const WALKED_MAX: usize = 4096;
 
 /// The hash of a member in its set.
 fn mix(hash: u64, number: u32) -> u64 {

@@ -5,6 +5,8 @@
 
 use std::fmt;
 
+use crate::stdx::{ByteReader, ByteWriter, Malformed};
+
 /// The tables an operator keeps in each pane. The first holds its groups.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct StateSchema {
@@ -90,7 +92,54 @@ impl ValueKind {
     }
 }
 
+impl StateSchema {
+    /// Writes it.
+    pub fn encode(&self, out: &mut ByteWriter) {
+        out.bytes(self.purpose.as_bytes());
+        out.count(self.tables.len());
+        for table in &self.tables {
+            out.bytes(table.name.as_bytes());
+            out.u8(u8::from(table.is_set));
+            out.count(table.keys.len());
+            table.keys.iter().for_each(|key| out.bytes(key.as_bytes()));
+            out.count(table.values.len());
+            for value in &table.values {
+                out.u8(value.kind.code());
+                out.bytes(value.name.as_bytes());
+            }
+        }
+    }
+
+    /// Reads what was written.
+    ///
+    /// # Errors
+    /// When it is no schema.
+    pub fn decode(from: &mut ByteReader<'_>) -> Result<StateSchema, Malformed> {
+        let purpose = from.text()?.to_owned();
+        let tables = from.count(13)?;
+        let tables: Result<_, Malformed> = (0..tables).map(|_| TableSchema::decode(from)).collect();
+        Ok(StateSchema { purpose, tables: tables? })
+    }
+}
+
 impl TableSchema {
+    fn decode(from: &mut ByteReader<'_>) -> Result<TableSchema, Malformed> {
+        let name = from.text()?.to_owned();
+        let is_set = from.u8()? != 0;
+        let keys = from.count(4)?;
+        let keys: Result<_, Malformed> = (0..keys).map(|_| Ok(from.text()?.to_owned())).collect();
+        let keys = keys?;
+        let values = from.count(5)?;
+        let values: Result<_, Malformed> = (0..values)
+            .map(|_| {
+                let kind = ValueKind::from_code(from.u8()?);
+                let kind = kind.ok_or(from.malformed("a value of no known kind"))?;
+                Ok(ValueSchema { name: from.text()?.to_owned(), kind })
+            })
+            .collect();
+        Ok(TableSchema { name, keys, values: values?, is_set })
+    }
+
     /// Words of one entry.
     pub fn words(&self) -> usize {
         self.values.iter().map(|value| value.kind.words()).sum()

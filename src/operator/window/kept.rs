@@ -14,11 +14,10 @@ use std::ops::Range;
 use super::receiver::{PaneState, WindowReceiver};
 use super::slices::{Pane, Slices};
 use crate::operator::aggregate::{Groups, GroupsCursor};
-use crate::operator::{Loaded, Stateful};
 use crate::record::{KeyGroup, Timestamp, Watermark};
 use crate::state::{
-    CorruptState, Cursor, LoadOptions, PaneContent, PaneName, PaneWords, Record, Section,
-    SliceWriter, StateSchema, Store, Tables, Tracking,
+    CorruptState, Cursor, LoadOptions, Loaded, PaneContent, PaneName, PaneWords, Record, Section,
+    SliceWriter, StateSchema, Stateful, Store, Tables, Tracking,
 };
 
 /// Groups merged at once when panes of two cores become one.
@@ -72,6 +71,10 @@ impl PaneContent for PaneState {
 impl Stateful for WindowReceiver {
     fn schema(&self) -> &StateSchema {
         &self.plan.aggregates.schema
+    }
+
+    fn bytes(&self) -> usize {
+        self.store.bytes()
     }
 
     fn write_changes(&mut self, out: &mut SliceWriter) -> bool {

@@ -24,9 +24,9 @@ use super::sender::int64;
 use super::slices::Pane;
 use crate::metrics::{OperatorCounters, StateSize};
 use crate::operator::aggregate::Groups;
-use crate::operator::{Diverted, DivertedKind, Operator, Output, Progress, Stateful, TimeDomain};
+use crate::operator::{Diverted, DivertedKind, Operator, Output, Progress, TimeDomain};
 use crate::record::{Batch, Cause, Epoch, KeyHasher, Spent, Timestamp, Watermark};
-use crate::state::{BaseCursor, Store, Timers, Tracking};
+use crate::state::{BaseCursor, Stateful, Store, Timers, Tracking};
 
 /// Merges partial rows into one table per pane, and fires windows.
 pub struct WindowReceiver {

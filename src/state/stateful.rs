@@ -1,17 +1,18 @@
 //! What an operator keeps beyond the process: written epoch by epoch, walked for a base, read back.
 //!
-//! An operator that keeps its panes in a [`crate::state::Store`] hands every call on to it. One that
-//! keeps something and is not [`Stateful`] is refused where state must survive: see
-//! `dataflow::check_kept`.
+//! An operator that keeps its panes in a [`super::Store`] hands every call on to it.
 
 use std::ops::Range;
 
-use crate::state::{CorruptState, LoadOptions, Record, SliceWriter, StateSchema};
+use super::{CorruptState, LoadOptions, Record, SliceWriter, StateSchema};
 
 /// State that is written and read back.
 pub trait Stateful {
     /// What entries consist of.
     fn schema(&self) -> &StateSchema;
+
+    /// Bytes of memory it takes.
+    fn bytes(&self) -> usize;
 
     /// Writes what the epoch that has ended changed, as far as there is room; true when that was all.
     /// The next epoch ends only afterwards.
@@ -40,6 +41,14 @@ pub trait Stateful {
     /// All cores' records have been given. Says whether a base must be written before increments may
     /// follow what was read.
     fn loaded(&mut self) -> Loaded;
+}
+
+impl Loaded {
+    /// Of two operators.
+    #[must_use]
+    pub fn and(self, other: Loaded) -> Loaded {
+        if self == Loaded::AsWritten { other } else { self }
+    }
 }
 
 /// What became of records.
