@@ -12,6 +12,7 @@ pub mod state; //    what it remembers
 pub mod sink; //     bytes out
 
 // Making it survive.
+pub mod checkpoint; // epochs: begun, captured, committed, restored
 pub mod journal; //  what is kept on disk between runs
 
 // Putting it together.

@@ -274,6 +274,31 @@ pub const BLOCKED_LOOK_AGAIN_NS: u64 = 100_000;
 /// Messages between two instances of one source that may wait in a ring; more wait at the sender.
 pub const SOURCE_MESSAGES_MAX: usize = 64;
 
+/// Messages between core 0 and another core about epochs that may wait in a ring; more wait at the
+/// sender.
+pub const CHECKPOINT_MESSAGES_MAX: usize = 16;
+
+/// Bytes of state that a core captures in one turn: some 100 us of encoding.
+pub const CAPTURE_BYTES_MAX: usize = 128 * 1024;
+
+/// Bytes of one slice of captured state.
+pub const CAPTURE_SLICE_BYTES: usize = 64 * 1024;
+
+/// Bytes of captured state in one entry of a journal: a slice is longer when a value is.
+pub const CAPTURE_PART_BYTES: usize = 1024 * 1024;
+
+/// Ranges that a core's key groups are cut into: one at a time has three bases, all others two.
+pub const BASE_RANGES: usize = 8;
+
+/// What the state journal keeps at most, in percent of what the operators keep in memory.
+pub const JOURNAL_KEPT_PERCENT_MAX: u64 = 250;
+
+/// What the state journal of a core may keep whatever its operators do: a segment or so.
+pub const JOURNAL_KEPT_BYTES_MIN: u64 = 64 * 1024 * 1024;
+
+/// An epoch that has been under way for so long, ns, is told of.
+pub const EPOCH_OVERDUE_NS: u64 = 10_000_000_000;
+
 /// Examples of late and rejected records a core keeps for the report.
 pub const DIVERTED_EXAMPLES_MAX: usize = 5;
 
@@ -294,6 +319,9 @@ const _: () = {
     assert!(SINK_BUFFER_BYTES < SINK_UNWRITTEN_BYTES_MAX);
     assert!(SINK_UNWRITTEN_BYTES_MAX as u64 <= SINK_PART_BYTES_MAX);
     assert!(EDGE_ELEMENTS_MAX > EDGE_ELEMENTS_RESERVED);
+    assert!(CAPTURE_SLICE_BYTES <= CAPTURE_BYTES_MAX);
+    assert!(CAPTURE_PART_BYTES <= JOURNAL_ENTRY_BYTES_MAX);
+    assert!(BASE_RANGES > 1);
     // The kernel finds an entry with a mask.
     assert!(RECEIVE_BUFFERS.is_power_of_two());
     assert!(FRAME_PAYLOAD_BYTES_AIM <= FRAME_PAYLOAD_BYTES_MAX);
