@@ -19,7 +19,7 @@ pub use tcp::{SlowSubscriber, TcpSink, TcpSinkOptions};
 
 use crate::metrics::SinkCounters;
 use crate::reactor::Io;
-use crate::record::Batch;
+use crate::record::{Batch, Epoch};
 use crate::stdx::Failure;
 
 /// One sink on one core.
@@ -37,6 +37,13 @@ pub trait Sink {
 
     /// Advances what is in flight. Called every turn; true when something happened.
     fn poll(&mut self, io: &mut dyn Io) -> bool;
+
+    /// An epoch ends here: all of its rows have been written, and none of the next.
+    fn end_epoch(&mut self, _epoch: Epoch, _io: &mut dyn Io) {}
+
+    /// An epoch that has ended here exists, whatever happens from now on: its output may leave. Said in
+    /// order, and not of every epoch when nothing had changed in it.
+    fn commit(&mut self, _epoch: Epoch, _io: &mut dyn Io) {}
 
     /// Asks for everything to be written and closed; called every turn from the end of input on
     /// until it says true.

@@ -4,7 +4,7 @@
 //! Out: rows in sinks, elements in outboxes, and reports for the housekeeping thread.
 //!
 //! Read: this file · `budget` (rows of a turn) · `tree` (a stage's operators) · `port` (what trees write to) · `sources` ·
-//! `sinks` with `latency` · `build` (a core's worker from the job) · `diversion` (late and rejected rows) · `hot` (key groups), `status` and `report` (what a core tells the housekeeping thread).
+//! `sinks` with `latency` · `epochs` (barriers, and what they capture) · `build` (a core's worker from the job) · `diversion` (late and rejected rows) · `hot` (key groups), `status` and `report` (what a core tells the housekeeping thread).
 //!
 //! Invariants
 //! - Stages are served from the sinks backwards, so a stage waits for later stages only.
@@ -14,6 +14,7 @@
 mod budget;
 mod build;
 mod diversion;
+mod epochs;
 mod hot;
 mod latency;
 mod port;
@@ -26,6 +27,8 @@ mod tree;
 pub use build::{DiversionSpec, JobGraph, Wiring};
 pub use diversion::DIVERSION_SCHEMA;
 pub(crate) use diversion::Diversion;
+pub(crate) use epochs::Epochs;
+pub use epochs::{CheckpointSetup, CheckpointStatus};
 pub use hot::HotGroup;
 pub(crate) use hot::HotGroups;
 pub use report::{CoreReport, JobCommand, JobSignal, Reporter};
@@ -35,7 +38,7 @@ pub(crate) use status::Blocked;
 pub use status::{
     BlockedBy, BlockedStatus, OperatorStatus, OutboxStatus, SinkStatus, SourceStatus,
 };
-pub(crate) use tree::{Blocker, Outlet, Tree};
+pub(crate) use tree::{Blocker, Outlet, SinkWriter, Tree};
 
 use crate::dataflow::{EdgeIndex, OperatorSpec, SinkIndex, SourceIndex};
 use crate::exchange::{Inbox, Outbox};
@@ -43,7 +46,7 @@ use crate::limits::BLOCKED_LOOK_AGAIN_NS;
 use crate::metrics::{Account, Meter};
 use crate::operator::Diverted;
 use crate::reactor::{Io, Task, Turn};
-use crate::record::{Cause, Element, Timestamp, Watermark};
+use crate::record::{Cause, Element, Epoch, Timestamp, Watermark};
 use crate::source::SourceProgress;
 use crate::stdx::Failure;
 use budget::TurnBudget;
@@ -56,14 +59,16 @@ pub struct Worker {
     pub(crate) outboxes: Vec<OutboxSlot>,
     pub(crate) sinks: Vec<SinkSlot>,
     pub(crate) diversions: Vec<Diversion>,
+    /// `None` without durability.
+    pub(crate) epochs: Option<Epochs>,
     pub(crate) signal: JobSignal,
     pub(crate) reporter: Reporter,
     /// Rows each stage handles in one turn.
     budget: TurnBudget,
     pub(crate) diverted: Vec<Diverted>,
     pub(crate) command_seen: JobCommand,
-    /// A rejected record that ends the job.
-    pub(crate) rejection_failure: Option<Failure>,
+    /// A rejected record that ends the job, or a journal that cannot be written.
+    pub(crate) failure: Option<Failure>,
     pub(crate) turn_began_ns: u64,
     /// Rows all stages have handled in this turn.
     turn_rows: usize,
@@ -97,6 +102,10 @@ pub(crate) struct Stage {
     /// When the input alone makes work: monotonic ns.
     pub(crate) wakes_at_ns: Option<u64>,
     pub(crate) blocked: Blocked,
+    /// A barrier that its source is to let out.
+    pub(crate) barrier_due: Option<Epoch>,
+    /// The last epoch whose end has passed all of its operators.
+    pub(crate) passed: Option<Epoch>,
 }
 
 /// Where a stage's elements come from on this core.
@@ -113,6 +122,7 @@ impl Task for Worker {
         let now = Timestamp::from_millis(io.round_ms());
         self.measure_turn(now_ns);
         let mut busy = self.obey(io);
+        busy |= self.begin_epochs(io);
         for sink in &mut self.sinks {
             let outer = self.meter.enter(sink.account());
             busy |= sink.poll(io);
@@ -126,6 +136,7 @@ impl Task for Worker {
         for source in &mut self.sources {
             source.drain_messages(io);
         }
+        busy |= self.advance_epoch(io);
         self.end_diversions(io);
         let mut waits_for_core = false;
         for OutboxSlot { outbox, .. } in &mut self.outboxes {
@@ -133,6 +144,7 @@ impl Task for Worker {
             waits_for_core |= outbox.is_full() || !outbox.is_drained();
         }
         busy |= self.housekeep();
+        busy |= self.finish_epochs(io);
         self.was_busy = busy;
         self.answer(busy, waits_for_core, io)
     }
@@ -156,13 +168,15 @@ impl Worker {
         stage.tree.advance(&mut port);
         stage.tree.on_clock(now, &mut port);
         let settled = stage.tree.advance(&mut port);
-        let diverting = stage.source.is_some_and(|source| diversions[source.0].is_full(&port));
+        let diverting =
+            stage.source.is_some_and(|source| diversions[source.0].is_full(index, &port));
         let served = if !settled {
             stage.tree.has_work(&port)
         } else if diverting {
             false
         } else if stage.input_ended {
             stage.ended = true;
+            self.epochs.iter_mut().for_each(Epochs::note_change);
             true
         } else {
             stage.feed(sources, &mut port, self.command_seen)
@@ -173,8 +187,12 @@ impl Worker {
         let handled = turn_rows - port.budget_rows;
         stage.note_blocked(handled, diverting, &port);
         let diverted_any = self.pass_on_diverted(index, now_ns, io);
+        let passed = self.note_passed(index, now_ns, io);
         self.turn_rows += handled;
-        served | (handled > 0) | diverted_any
+        if handled > 0 || diverted_any {
+            self.epochs.iter_mut().for_each(Epochs::note_change);
+        }
+        served | (handled > 0) | diverted_any | passed
     }
 
     /// Late and rejected rows of a stage go to their source's sinks, or are only counted.
@@ -192,9 +210,8 @@ impl Worker {
         self.reporter.note_rejections(&rejections, source, sources);
         self.reporter.note_diverted(&diverted, source, sources);
         if let Some(source) = source {
-            self.rejection_failure = self.diversions[source.0]
-                .failure(&rejections, &diverted)
-                .or(self.rejection_failure.take());
+            self.failure =
+                self.diversions[source.0].failure(&rejections, &diverted).or(self.failure.take());
             let Worker { outboxes, sinks, diversions, meter, diverted: none, .. } = self;
             let (budget_rows, entered_ns) = (usize::MAX, now_ns);
             let mut port = Port {
@@ -207,7 +224,7 @@ impl Worker {
                 now_ns,
                 entered_ns,
             };
-            diversions[source.0].write(&rejections, &diverted, &mut port);
+            diversions[source.0].divert(index, rejections, diverted, &mut port);
         }
         true
     }
@@ -273,15 +290,18 @@ impl Worker {
         }
         let stages_ended = self.stages.iter().all(|stage| stage.ended);
         let drained = self.outboxes.iter().all(|slot| slot.outbox.is_drained());
-        if stages_ended && drained && self.sinks.iter().all(SinkSlot::is_finished) {
+        let epochs_ended = self.epochs.as_ref().is_none_or(Epochs::is_finished);
+        let sinks_finished = self.sinks.iter().all(SinkSlot::is_finished);
+        if stages_ended && drained && epochs_ended && sinks_finished {
             let report = self.report(true, io);
             self.reporter.send(report);
             return Turn::Finished;
         }
         let now_ns = self.turn_began_ns;
         let of_sources = self.sources.iter_mut().filter_map(SourceSlot::take_notice);
-        self.reporter
-            .note(of_sources.chain(self.sinks.iter_mut().filter_map(SinkSlot::take_notice)));
+        let of_sinks = self.sinks.iter_mut().filter_map(SinkSlot::take_notice);
+        let of_epochs = self.epochs.as_mut().and_then(Epochs::take_notice);
+        self.reporter.note(of_sources.chain(of_sinks).chain(of_epochs));
         if self.reporter.is_due(now_ns, busy) {
             let report = self.report(false, io);
             self.reporter.send(report);
@@ -296,11 +316,9 @@ impl Worker {
     }
 
     fn take_failure(&mut self) -> Option<Failure> {
-        let rejection = self.rejection_failure.take();
+        let own = self.failure.take();
         let sink = || self.sinks.iter_mut().find_map(SinkSlot::take_failure);
-        rejection
-            .or_else(sink)
-            .or_else(|| self.sources.iter_mut().find_map(SourceSlot::take_failure))
+        own.or_else(sink).or_else(|| self.sources.iter_mut().find_map(SourceSlot::take_failure))
     }
 
     fn wakes_at_ns(&self, io: &dyn Io) -> u64 {
@@ -313,8 +331,9 @@ impl Worker {
         });
         let inputs = self.stages.iter().filter_map(|stage| stage.wakes_at_ns);
         let sinks = self.sinks.iter().filter_map(SinkSlot::wakes_at_ns);
+        let epochs = self.epochs.iter().filter_map(|epochs| epochs.wakes_at_ns(now_ns));
         let report_ns = self.reporter.due_ns();
-        clocks.chain(inputs).chain(sinks).fold(report_ns, u64::min)
+        clocks.chain(inputs).chain(sinks).chain(epochs).fold(report_ns, u64::min)
     }
 }
 
@@ -335,6 +354,8 @@ impl Stage {
             ended: false,
             wakes_at_ns: None,
             blocked: Blocked::default(),
+            barrier_due: None,
+            passed: None,
         }
     }
 
@@ -371,6 +392,13 @@ impl Stage {
         port: &mut Port<'_>,
         command: JobCommand,
     ) -> bool {
+        if !slot.has_staged()
+            && let Some(epoch) = self.barrier_due.take()
+        {
+            slot.mark_position();
+            self.tree.accept(Element::Barrier(epoch), port);
+            return true;
+        }
         let mut progress = SourceProgress::Busy;
         if !slot.has_staged() && !self.tree.is_full(port) {
             let outer = port.meter.enter(slot.account());
@@ -423,8 +451,13 @@ impl Stage {
         while !self.tree.is_full(port) && !port.budget_is_used() {
             let Some(element) = inbox.next() else { break };
             self.input_ended |= matches!(element, Element::End);
+            let is_barrier = matches!(element, Element::Barrier(_));
             pass(&mut self.tree, element, port);
             passed = true;
+            if is_barrier {
+                // What is diverted from here on belongs to the next epoch.
+                break;
+            }
         }
         passed
     }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use super::budget::TurnBudget;
 use super::{
     Diversion, HotGroups, Input, JobCommand, JobSignal, OutboxSlot, Outlet, Reporter, SinkSlot,
-    SourceSlot, Stage, Tree, Worker,
+    SinkWriter, SourceSlot, Stage, Tree, Worker,
 };
 use crate::dataflow::{
     ChainOptions, EdgeIndex, Graph, LaneSpec, OutletSpec, Routing, SinkIndex, StageInput, Stages,
@@ -160,12 +160,13 @@ impl Worker {
                 .map(|(sink, writers)| SinkSlot::new(sink, writers, meter.open()))
                 .collect(),
             diversions,
+            epochs: None,
             signal,
             reporter,
             budget: TurnBudget::new(job.turn_rows_max),
             diverted: Vec::new(),
             command_seen: JobCommand::Run,
-            rejection_failure: None,
+            failure: None,
             turn_began_ns: 0,
             turn_rows: 0,
             was_busy: false,
@@ -234,8 +235,9 @@ impl<'a> Builder<'a> {
                 Outlet::Outbox(self.first_outbox[edge.0] + lane)
             }
             OutletSpec::Sink(SinkIndex(sink)) => {
+                let writer = self.sink_writers[*sink];
                 self.sink_writers[*sink] += 1;
-                Outlet::Sink(*sink)
+                Outlet::Sink(SinkWriter { sink: *sink, writer })
             }
         }
     }

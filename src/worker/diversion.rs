@@ -2,6 +2,9 @@
 //!
 //! In:  rejections of the source, rows diverted by operators.
 //! Out: rows `source, offset, reason, record` into the named sinks, or nothing where none is named.
+//!
+//! A source's rows go through several stages of a core. What one of them diverts when a barrier has passed
+//! it waits until it has passed the others.
 
 use arrow::array::{Array, ArrayRef, Int64Builder, RecordBatch, StringBuilder};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
@@ -10,7 +13,7 @@ use std::sync::{Arc, LazyLock};
 use super::Outlet;
 use super::port::Port;
 use crate::operator::{Diverted, DivertedKind};
-use crate::record::{Batch, Element};
+use crate::record::{Batch, Element, Epoch};
 use crate::source::Rejection;
 use crate::stdx::Failure;
 
@@ -31,11 +34,16 @@ pub(crate) struct Diversion {
     /// A rejected record ends the job.
     fails: bool,
     ended: bool,
+    /// Stages that the current barrier has passed, and not the others.
+    ahead: Vec<usize>,
+    /// What they have diverted since.
+    waiting: Vec<(Vec<Rejection>, Vec<Diverted>)>,
 }
 
 impl Diversion {
     pub(crate) fn new(late: Option<Outlet>, rejected: Option<Outlet>, fails: bool) -> Diversion {
-        Diversion { late, rejected, fails, ended: false }
+        let (ahead, waiting) = (Vec::new(), Vec::new());
+        Diversion { late, rejected, fails, ended: false, ahead, waiting }
     }
 
     /// Why the job must end, where a rejected record ends it.
@@ -55,7 +63,11 @@ impl Diversion {
         Some(Failure::data(format!("{} (on_error = \"fail\")", rejected.reason)))
     }
 
-    pub(super) fn is_full(&self, port: &Port<'_>) -> bool {
+    /// True when what `stage` would divert has no room.
+    pub(super) fn is_full(&self, stage: usize, port: &Port<'_>) -> bool {
+        if !self.waiting.is_empty() && self.ahead.contains(&stage) {
+            return true;
+        }
         [&self.late, &self.rejected].into_iter().flatten().any(|outlet| match outlet {
             Outlet::Outbox(outbox) => port.outbox_is_full(*outbox),
             Outlet::Sink(sink) => port.sink_is_full(*sink),
@@ -63,12 +75,38 @@ impl Diversion {
         })
     }
 
-    pub(super) fn write(
+    /// Takes what `stage` has diverted.
+    pub(super) fn divert(
         &mut self,
-        rejections: &[Rejection],
-        diverted: &[Diverted],
+        stage: usize,
+        rejections: Vec<Rejection>,
+        diverted: Vec<Diverted>,
         port: &mut Port<'_>,
     ) {
+        match self.ahead.contains(&stage) {
+            true => self.waiting.push((rejections, diverted)),
+            false => self.write(&rejections, &diverted, port),
+        }
+    }
+
+    /// The barrier of `epoch` has passed `stage`, and if `all` every other stage of the source.
+    pub(super) fn barrier(&mut self, stage: usize, epoch: Epoch, all: bool, port: &mut Port<'_>) {
+        if !all {
+            self.ahead.push(stage);
+            return;
+        }
+        self.ahead.clear();
+        if !self.ended {
+            for outlet in [&self.late, &self.rejected].into_iter().flatten() {
+                deliver(outlet, Element::Barrier(epoch), port);
+            }
+        }
+        for (rejections, diverted) in std::mem::take(&mut self.waiting) {
+            self.write(&rejections, &diverted, port);
+        }
+    }
+
+    fn write(&self, rejections: &[Rejection], diverted: &[Diverted], port: &mut Port<'_>) {
         let (mut late, mut rejected) = (Rows::default(), Rows::default());
         for rejection in rejections {
             rejected.add_rejection(rejection);
@@ -87,6 +125,10 @@ impl Diversion {
     }
 
     pub(super) fn end(&mut self, port: &mut Port<'_>) {
+        if !self.ahead.is_empty() {
+            // The stages that have ended are still to be told of the barrier.
+            return;
+        }
         if std::mem::replace(&mut self.ended, true) {
             return;
         }

@@ -1,7 +1,7 @@
 //! What the trees of one core write to: outboxes, sinks, and the list of diverted rows.
 
-use super::OutboxSlot;
 use super::sinks::SinkSlot;
+use super::{OutboxSlot, SinkWriter};
 use crate::metrics::Meter;
 use crate::operator::Diverted;
 use crate::reactor::Io;
@@ -50,8 +50,8 @@ impl Port<'_> {
         self.outboxes[outbox].outbox.is_full()
     }
 
-    pub(super) fn sink_is_full(&self, sink: usize) -> bool {
-        self.sinks[sink].is_full()
+    pub(super) fn sink_is_full(&self, at: SinkWriter) -> bool {
+        self.sinks[at.sink].is_full(at.writer)
     }
 
     pub(super) fn send(&mut self, outbox: usize, element: Element) {
@@ -79,16 +79,10 @@ impl Port<'_> {
         }
     }
 
-    pub(super) fn write(&mut self, sink: usize, element: Element) {
-        match element {
-            Element::Batch(batch) => {
-                let outer = self.meter.enter(self.sinks[sink].account());
-                self.sinks[sink].write(&batch, self.entered_ns, self.io);
-                self.meter.enter(outer);
-            }
-            Element::End => self.sinks[sink].writer_ended(),
-            // Sinks do not look at event time; epochs end at the release of their output.
-            Element::Watermark(..) | Element::Barrier(_) => {}
-        }
+    pub(super) fn write(&mut self, at: SinkWriter, element: Element) {
+        let sink = &mut self.sinks[at.sink];
+        let outer = self.meter.enter(sink.account());
+        sink.accept(at.writer, element, self.entered_ns, self.io);
+        self.meter.enter(outer);
     }
 }

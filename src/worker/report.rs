@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicU8, Ordering};
 
 use super::hot::HotGroups;
 use super::{
-    BlockedStatus, OperatorStatus, OutboxSlot, OutboxStatus, SinkSlot, SinkStatus, SourceSlot,
-    SourceStatus, Worker,
+    BlockedStatus, CheckpointStatus, Epochs, OperatorStatus, OutboxSlot, OutboxStatus, SinkSlot,
+    SinkStatus, SourceSlot, SourceStatus, Worker,
 };
 use crate::dataflow::SourceIndex;
 use crate::limits::{DIVERTED_EXAMPLES_MAX, REPORT_INTERVAL_IDLE_NS, REPORT_INTERVAL_NS};
@@ -83,6 +83,8 @@ pub struct CoreReport {
     pub outboxes: Vec<OutboxStatus>,
     /// Whom stages have waited for.
     pub blocked: Vec<BlockedStatus>,
+    /// How epochs go; `None` without durability.
+    pub checkpoint: Option<CheckpointStatus>,
     /// Per source, and last those of operators that several sources feed.
     pub rejections: Vec<Rejections>,
     /// Per sink, from arrival to release; empty unless final.
@@ -114,6 +116,7 @@ impl CoreReport {
             sink_latencies: Vec::new(),
             outboxes: Vec::new(),
             blocked: Vec::new(),
+            checkpoint: None,
             rejections: Vec::new(),
             latencies: Vec::new(),
             turns: None,
@@ -313,6 +316,7 @@ impl Worker {
             sink_latencies,
             outboxes: self.outboxes.iter().map(&mut outbox).collect(),
             blocked,
+            checkpoint: self.epochs.as_ref().map(Epochs::status),
             rejections: self.reporter.rejections.clone(),
             sources: self.sources.iter().map(SourceSlot::counters).collect(),
             sinks: self.sinks.iter().map(SinkSlot::counters).collect(),

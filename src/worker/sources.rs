@@ -6,7 +6,9 @@ use super::SourceStatus;
 use crate::metrics::{Account, ReadClock, SourceCounters};
 use crate::reactor::{Io, MeshReceiver, MeshSender};
 use crate::record::{Batch, Cause, Timestamp, Watermark};
-use crate::source::{Rejection, Source, SourceMessage, SourceOutput, SourceProgress};
+use crate::source::{
+    PositionError, Rejection, Source, SourceMessage, SourceOutput, SourceProgress,
+};
 use crate::stdx::{CoreId, Failure};
 
 /// A source, what it has decoded, and its lines to its instances on other cores.
@@ -22,6 +24,8 @@ pub(crate) struct SourceSlot {
     /// The last batch taken, until a watermark is its work.
     cause: Option<Cause>,
     account: Account,
+    /// Where the source stood at the last barrier.
+    position: Option<Vec<u8>>,
 }
 
 /// What a source handed over and its stage has not taken yet.
@@ -101,6 +105,7 @@ impl SourceSlot {
             watermark_sent_ns: 0,
             cause: None,
             account,
+            position: None,
         }
     }
 
@@ -179,6 +184,22 @@ impl SourceSlot {
         let (arrival_ns, compute_ns) = (batch.arrival_ns, batch.spent.compute_ns);
         self.cause = Some(Cause { arrival_ns, compute_ns });
         Some(batch)
+    }
+
+    /// Goes on where an earlier run stood.
+    pub(super) fn resume(&mut self, positions: &[&[u8]]) -> Result<(), PositionError> {
+        self.source.resume(positions)
+    }
+
+    /// A barrier goes out here: everything that was read has been taken.
+    pub(super) fn mark_position(&mut self) {
+        assert!(!self.has_staged());
+        self.position = self.source.position();
+    }
+
+    /// Where the source stood then.
+    pub(super) fn marked_position(&self) -> Option<Vec<u8>> {
+        self.position.clone()
     }
 
     pub(super) fn has_staged(&self) -> bool {

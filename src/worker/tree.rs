@@ -6,14 +6,17 @@
 //! Invariants
 //! - An element is given to a chain only when the chain is done with the one before.
 //! - What arrives while the chain is not done waits in `pending`: at most what one call of the
-//!   feeding operator pushes after having been told that its output is full.
+//!   feeding operator pushes after having been told that its output is full, a barrier and an end.
+//! - A barrier has passed a tree when it has passed every chain of it. Until then nothing that came
+//!   behind it is given to the tree.
 
 use std::collections::VecDeque;
 
 use super::port::Port;
 use crate::metrics::Account;
 use crate::operator::{Chain, Diverted, Output, Progress};
-use crate::record::{Batch, Cause, Element, Timestamp, Watermark};
+use crate::record::{Batch, Cause, Element, Epoch, Timestamp, Watermark};
+use crate::state::{Loaded, StateKey, Stateful};
 use crate::stdx::CoreId;
 
 /// A chain and its outlets.
@@ -25,6 +28,8 @@ pub(crate) struct Tree {
     batches_out: u64,
     /// What moved the watermark given to it last.
     cause: Cause,
+    /// The last epoch whose end has passed the chain.
+    passed: Option<Epoch>,
 }
 
 /// What a stage waits for.
@@ -42,15 +47,24 @@ pub(crate) enum Outlet {
     Tree(Box<Tree>),
     /// An outbox of this core, by its index.
     Outbox(usize),
-    /// A sink of this core, by its index.
-    Sink(usize),
+    /// A sink of this core.
+    Sink(SinkWriter),
+}
+
+/// A tree's or diversion's way into a sink of its core.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct SinkWriter {
+    /// Index of the sink.
+    pub(super) sink: usize,
+    /// Which of its writers on this core.
+    pub(super) writer: usize,
 }
 
 impl Tree {
     pub(crate) fn new(chain: Chain, outlets: Vec<Outlet>) -> Tree {
         assert!(!outlets.is_empty(), "a chain feeds something");
         let (pending, cause) = (VecDeque::new(), Cause::default());
-        Tree { chain, outlets, pending, batches_out: 0, cause }
+        Tree { chain, outlets, pending, batches_out: 0, cause, passed: None }
     }
 
     /// True when nothing may be given to the tree now.
@@ -94,7 +108,12 @@ impl Tree {
             && !is_full(&self.outlets, port)
             && let Some(element) = self.pending.pop_front()
         {
+            let is_barrier = matches!(element, Element::Barrier(_));
             self.run(element, port);
+            if is_barrier {
+                // What is diverted behind it belongs to the next epoch, and to a later call.
+                break;
+            }
         }
         settled && self.is_ready()
     }
@@ -154,6 +173,40 @@ impl Tree {
         }
     }
 
+    /// True when the end of `epoch` has passed every chain.
+    pub(crate) fn has_passed(&self, epoch: Epoch) -> bool {
+        let is_behind = |tree: &Tree| !tree.has_passed(epoch);
+        self.passed >= Some(epoch) && !nested(&self.outlets).any(is_behind)
+    }
+
+    /// The end of an epoch that no barrier brings any more: everything has come and gone through.
+    pub(crate) fn end_epoch(&mut self, epoch: Epoch) {
+        assert!(self.is_ready());
+        if self.passed < Some(epoch) {
+            self.chain.on_barrier(epoch);
+            self.passed = Some(epoch);
+        }
+        trees(&mut self.outlets).for_each(|tree| tree.end_epoch(epoch));
+    }
+
+    /// Everything that is kept beyond the process.
+    pub(crate) fn each_stateful(&mut self, visit: &mut dyn FnMut(StateKey, &mut dyn Stateful)) {
+        self.chain.stateful().for_each(|(key, stateful)| visit(key, stateful));
+        trees(&mut self.outlets).for_each(|tree| tree.each_stateful(visit));
+    }
+
+    /// The same, to be held at once.
+    pub(crate) fn stateful<'a>(&'a mut self, into: &mut Vec<(StateKey, &'a mut dyn Stateful)>) {
+        into.extend(self.chain.stateful());
+        trees(&mut self.outlets).for_each(|tree| tree.stateful(into));
+    }
+
+    /// State has been read back.
+    pub(crate) fn loaded(&mut self) -> Loaded {
+        let own = self.chain.loaded();
+        trees(&mut self.outlets).map(Tree::loaded).fold(own, Loaded::and)
+    }
+
     /// The first outlet without room.
     pub(crate) fn blocker(&self, port: &Port<'_>) -> Option<Blocker> {
         self.outlets.iter().find_map(|outlet| match outlet {
@@ -161,7 +214,7 @@ impl Tree {
             Outlet::Outbox(outbox) => {
                 port.outboxes[*outbox].outbox.full_core().map(|core| Blocker::Outbox(*outbox, core))
             }
-            Outlet::Sink(sink) => port.sink_is_full(*sink).then_some(Blocker::Sink(*sink)),
+            Outlet::Sink(at) => port.sink_is_full(*at).then_some(Blocker::Sink(at.sink)),
         })
     }
 
@@ -182,6 +235,7 @@ impl Tree {
             }
             Element::Barrier(epoch) => {
                 self.chain.on_barrier(epoch);
+                self.passed = Some(epoch);
                 out.forward(|| Element::Barrier(epoch));
                 Progress::Done
             }
@@ -258,6 +312,13 @@ fn is_full(outlets: &[Outlet], port: &Port<'_>) -> bool {
         Outlet::Tree(tree) => tree.is_full(port),
         Outlet::Outbox(outbox) => port.outbox_is_full(*outbox),
         Outlet::Sink(sink) => port.sink_is_full(*sink),
+    })
+}
+
+fn nested(outlets: &[Outlet]) -> impl Iterator<Item = &Tree> {
+    outlets.iter().filter_map(|outlet| match outlet {
+        Outlet::Tree(tree) => Some(&**tree),
+        Outlet::Outbox(_) | Outlet::Sink(_) => None,
     })
 }
 

@@ -1,0 +1,316 @@
+//! Epochs on one core: barriers let out and passed, operators captured, the end of each reported.
+//!
+//! In:  what the coordinator says; stages that a barrier has passed.
+//! Out: barriers behind the core's sources; entries in its state journal (see `checkpoint`); ends and
+//!      commits of epochs for its sinks.
+//!
+//! Invariants
+//! - A barrier goes out behind everything a source has pushed; where the source stands then is what the
+//!   epoch says of it.
+//! - A stage that has ended is passed by every later barrier at once.
+//! - A core ends its part of an epoch when the barrier has passed every stage of it.
+
+use super::port::Port;
+use super::{Input, OutboxSlot, SourceSlot, Stage, Worker};
+use crate::checkpoint::{
+    CaptureLimits, CaptureStatus, CheckpointPorts, Coordinator, CoordinatorOptions, Definition,
+    EpochStatus, OperatorDefinition, Participant, ParticipantOptions, ParticipantStart, Restore,
+    RestoreError, RestoreOptions, SourcePosition, StateLog, ToCore,
+};
+use crate::limits::BLOCKED_LOOK_AGAIN_NS;
+use crate::reactor::Io;
+use crate::record::{Epoch, KeyHasher};
+use crate::state::{Loaded, StateKey, Stateful};
+use crate::stdx::CoreId;
+
+/// What epochs on one core need.
+pub struct CheckpointSetup {
+    /// The core's ends of the lines to the coordinator.
+    pub ports: CheckpointPorts,
+    /// The core's state journal.
+    pub log: Box<dyn StateLog>,
+    /// From one epoch to the next.
+    pub interval_ns: u64,
+    /// Names of the job's sources, in their order.
+    pub sources: Vec<String>,
+    /// The run's first epoch.
+    pub first: Epoch,
+    /// The job's key hash.
+    pub hasher: KeyHasher,
+    /// How much is captured at once, and kept.
+    pub limits: CaptureLimits,
+}
+
+/// How epochs go, as one core sees it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct CheckpointStatus {
+    /// On core 0: those of the whole job.
+    pub epochs: Option<EpochStatus>,
+    /// What this core has captured.
+    pub capture: CaptureStatus,
+}
+
+/// See the module.
+pub(crate) struct Epochs {
+    participant: Participant,
+    /// On core 0.
+    coordinator: Option<Coordinator>,
+    ports: CheckpointPorts,
+    log: Box<dyn StateLog>,
+    sources: Vec<String>,
+}
+
+impl Epochs {
+    /// Rows went through, or a stage ended.
+    pub(super) fn note_change(&mut self) {
+        self.participant.note_change();
+    }
+
+    /// Everything this core ever changed is in an epoch that exists, and all was said.
+    pub(super) fn is_finished(&self) -> bool {
+        self.participant.is_finished() && self.ports.is_flushed()
+    }
+
+    pub(super) fn take_notice(&mut self) -> Option<String> {
+        self.coordinator.as_mut()?.take_notice()
+    }
+
+    /// When the clock alone makes work: monotonic ns.
+    pub(super) fn wakes_at_ns(&self, now_ns: u64) -> Option<u64> {
+        let begin = self.coordinator.as_ref().and_then(Coordinator::wakes_at_ns);
+        // Nobody says that the journal has room again.
+        let look_again = self.participant.waits_for_room() || !self.ports.is_flushed();
+        let look_again = look_again.then_some(now_ns + BLOCKED_LOOK_AGAIN_NS);
+        begin.into_iter().chain(look_again).min()
+    }
+
+    pub(super) fn status(&self) -> CheckpointStatus {
+        CheckpointStatus {
+            epochs: self.coordinator.as_ref().map(Coordinator::status),
+            capture: self.participant.status(&*self.log),
+        }
+    }
+
+    /// Hands messages over; true when there was one.
+    fn exchange(&mut self, now_ns: u64) -> bool {
+        let mut moved = false;
+        while let Some(message) = self.participant.take_message() {
+            self.ports.tell(message);
+            moved = true;
+        }
+        if let Some(coordinator) = &mut self.coordinator {
+            for core in CoreId::all(self.ports.core_count()) {
+                while let Some(message) = self.ports.receive_from_core(core) {
+                    coordinator.receive(core, message);
+                    moved = true;
+                }
+            }
+            let ports = &mut self.ports;
+            moved |= coordinator.step(now_ns, &mut |core, message| ports.tell_core(core, message));
+        }
+        self.ports.flush();
+        moved
+    }
+}
+
+impl Worker {
+    /// The same core with epochs: it begins with what `restore` has of it, or with nothing.
+    ///
+    /// # Errors
+    /// When what was kept is not of this job, or cannot be read.
+    pub fn with_epochs(
+        mut self,
+        setup: CheckpointSetup,
+        restore: Option<&Restore<'_>>,
+    ) -> Result<Worker, RestoreError> {
+        let CheckpointSetup { ports, log, interval_ns, sources, first, hasher, limits } = setup;
+        let (core, core_count) = (ports.core(), ports.core_count());
+        assert_eq!(sources.len(), self.sources.len());
+        let definition = self.definition();
+        let mut start = ParticipantStart::Fresh(first);
+        if let Some(restore) = restore {
+            restore.check(&definition)?;
+            for (slot, name) in self.sources.iter_mut().zip(&sources) {
+                if let Some(positions) = restore.positions(name) {
+                    let error = |error| RestoreError { message: format!("{error}") };
+                    slot.resume(&positions).map_err(error)?;
+                }
+            }
+            let options = RestoreOptions { core, core_count, hasher };
+            let mut operators: Vec<(StateKey, &mut dyn Stateful)> = Vec::new();
+            self.stages.iter_mut().for_each(|stage| stage.tree.stateful(&mut operators));
+            restore.load(options, &mut operators)?;
+            let loaded = self.stages.iter_mut().map(|stage| stage.tree.loaded());
+            let loaded = loaded.fold(Loaded::AsWritten, Loaded::and);
+            start = restore.start(options, loaded, first);
+        }
+        let participant =
+            Participant::new(ParticipantOptions { core, core_count, definition, start, limits });
+        let coordinator = (core == CoreId::ZERO)
+            .then(|| Coordinator::new(CoordinatorOptions { core_count, interval_ns, first }));
+        self.epochs = Some(Epochs { participant, coordinator, ports, log, sources });
+        Ok(self)
+    }
+
+    /// The operators that keep something.
+    fn definition(&mut self) -> Definition {
+        let mut operators = Vec::new();
+        for stage in &mut self.stages {
+            stage.tree.each_stateful(&mut |key, stateful| {
+                operators.push(OperatorDefinition { key, schema: stateful.schema().clone() });
+            });
+        }
+        operators.sort_by_key(|operator| operator.key);
+        Definition { operators }
+    }
+
+    /// What the coordinator says: at the beginning of a turn.
+    pub(super) fn begin_epochs(&mut self, io: &mut dyn Io) -> bool {
+        let Worker { epochs, stages, sinks, .. } = self;
+        let Some(Epochs { participant, ports, log, .. }) = epochs else { return false };
+        participant.begin_turn(&mut **log);
+        let mut moved = false;
+        while let Some(message) = ports.receive() {
+            moved = true;
+            match &message {
+                ToCore::Begin(epoch) => {
+                    let reads = |stage: &&mut Stage| matches!(stage.input, Input::Source(_));
+                    stages.iter_mut().filter(reads).for_each(|stage| {
+                        stage.barrier_due = Some(*epoch);
+                    });
+                }
+                ToCore::Committed(epoch) => {
+                    sinks.iter_mut().for_each(|sink| sink.commit(*epoch, io));
+                }
+                ToCore::WriteCommit { .. } | ToCore::Finish => {}
+            }
+            participant.receive(message, &mut **log);
+        }
+        moved
+    }
+
+    /// Notes that the barrier on its way has passed a stage; true when that is news.
+    pub(super) fn note_passed(&mut self, index: usize, now_ns: u64, io: &mut dyn Io) -> bool {
+        let Some(epoch) = self.open_epoch() else { return false };
+        let stage = &self.stages[index];
+        if stage.passed >= Some(epoch) || !stage.tree.has_passed(epoch) {
+            return false;
+        }
+        self.end_stage_epoch(index, epoch, now_ns, io);
+        true
+    }
+
+    /// The part of a turn that is about the epoch under way, behind all stages.
+    pub(super) fn advance_epoch(&mut self, io: &mut dyn Io) -> bool {
+        if self.epochs.is_none() {
+            return false;
+        }
+        if let Some(epoch) = self.open_epoch() {
+            self.pass_ended_stages(epoch, io);
+            self.capture(epoch, io);
+        } else {
+            self.write_base();
+        }
+        self.note_end();
+        let Worker { epochs, failure, .. } = self;
+        let Some(Epochs { participant, log, .. }) = epochs else { return false };
+        match participant.poll(io, &mut **log) {
+            Ok(busy) => busy,
+            Err(why) => {
+                *failure = failure.take().or(Some(why));
+                false
+            }
+        }
+    }
+
+    /// Messages to and from the coordinator: at the end of a turn.
+    pub(super) fn finish_epochs(&mut self, io: &mut dyn Io) -> bool {
+        let now_ns = io.clock().monotonic_ns();
+        self.epochs.as_mut().is_some_and(|epochs| epochs.exchange(now_ns))
+    }
+
+    fn open_epoch(&self) -> Option<Epoch> {
+        self.epochs.as_ref()?.participant.open_epoch()
+    }
+
+    /// No barrier comes to a stage that has ended.
+    fn pass_ended_stages(&mut self, epoch: Epoch, io: &mut dyn Io) {
+        let now_ns = self.turn_began_ns;
+        for index in 0..self.stages.len() {
+            let stage = &mut self.stages[index];
+            if !stage.ended || stage.passed >= Some(epoch) {
+                continue;
+            }
+            stage.tree.end_epoch(epoch);
+            stage.barrier_due = None;
+            if let Input::Source(slot) = stage.input {
+                self.sources[slot].mark_position();
+            }
+            self.end_stage_epoch(index, epoch, now_ns, io);
+        }
+    }
+
+    /// The epoch has ended in all operators of a stage.
+    fn end_stage_epoch(&mut self, index: usize, epoch: Epoch, now_ns: u64, io: &mut dyn Io) {
+        self.stages[index].passed = Some(epoch);
+        let Some(source) = self.stages[index].source else { return };
+        let mut of_source = self.stages.iter().filter(|stage| stage.source == Some(source));
+        let all = of_source.all(|stage| stage.passed >= Some(epoch));
+        let Worker { outboxes, sinks, diversions, meter, diverted, .. } = self;
+        let (budget_rows, entered_ns) = (usize::MAX, now_ns);
+        let mut port =
+            Port { outboxes, sinks, io, meter, budget_rows, diverted, now_ns, entered_ns };
+        diversions[source.0].barrier(index, epoch, all, &mut port);
+    }
+
+    /// Captures what the barrier has passed, and ends the epoch here when that was all.
+    fn capture(&mut self, epoch: Epoch, io: &mut dyn Io) {
+        let Worker { epochs, stages, sources, sinks, .. } = self;
+        let Some(Epochs { participant, log, sources: names, .. }) = epochs else { return };
+        let mut all_passed = true;
+        for stage in stages.iter_mut() {
+            if stage.passed < Some(epoch) {
+                all_passed = false;
+                continue;
+            }
+            stage.tree.each_stateful(&mut |key, stateful| {
+                participant.capture(key, stateful, &mut **log);
+            });
+        }
+        if !all_passed || !participant.is_captured() {
+            return;
+        }
+        sinks.iter_mut().for_each(|sink| sink.end_epoch(epoch, io));
+        let position = |(slot, name): (&SourceSlot, &String)| SourcePosition {
+            source: name.clone(),
+            position: slot.marked_position(),
+        };
+        participant.seal(sources.iter().zip(names.iter()).map(position).collect());
+    }
+
+    /// Between epochs: a part of the base that is due.
+    fn write_base(&mut self) {
+        let Worker { epochs, stages, .. } = self;
+        let Some(Epochs { participant, log, .. }) = epochs else { return };
+        if !participant.writes_base() {
+            return;
+        }
+        for stage in stages {
+            stage.tree.each_stateful(&mut |key, stateful| {
+                participant.write_base(key, stateful, &mut **log);
+            });
+        }
+    }
+
+    /// Tells the coordinator when nothing can change any more.
+    fn note_end(&mut self) {
+        let stages_ended = self.stages.iter().all(|stage| stage.ended);
+        let is_drained = |slot: &OutboxSlot| slot.outbox.is_drained();
+        if stages_ended
+            && self.outboxes.iter().all(is_drained)
+            && let Some(epochs) = &mut self.epochs
+        {
+            epochs.participant.note_ended();
+        }
+    }
+}
