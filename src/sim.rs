@@ -2,11 +2,13 @@
 //!
 //! Read: `cluster` (cores that take turns in an order the seed chooses) · `answers` (the same input
 //! gives the same output, whatever the seed, the number of cores and the cuts of the input) · `disk`
-//! (power that can be cut) · `journal` (journals on it).
+//! (power that can be cut) · `journal` (journals on it) · `epochs` (the same output after any crash, on
+//! any number of cores).
 
 mod answers;
 mod cluster;
 mod disk;
+mod epochs;
 mod journal;
 
 pub(crate) use cluster::{Shape, run_plan};

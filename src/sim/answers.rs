@@ -8,7 +8,7 @@ use crate::config::{Host, Job, resolve_text};
 /// Seeds per scenario.
 const SEEDS: u64 = 40;
 
-fn job(sql: &str) -> Job {
+pub(super) fn job(sql: &str) -> Job {
     let text = format!(
         r#"
 [durability]
@@ -37,7 +37,7 @@ sql = "{sql}"
 }
 
 /// Out-of-order, late, duplicate and undecodable records, NULL keys; about 1 % of each.
-fn input(seed: u64, records: u64) -> Vec<(&'static str, String)> {
+pub(super) fn input(seed: u64, records: u64) -> Vec<(&'static str, String)> {
     let mut rng = fastrand::Rng::with_seed(seed);
     let mut files = vec![("/in/1.json", String::new()), ("/in/2.json", String::new())];
     for number in 0..records {

@@ -1,0 +1,493 @@
+//! Epochs under crashes: the answer is that of a run that nothing ever happened to.
+//!
+//! A job runs on some number of cores over simulated files, clock, mesh and journals, is cut off at any
+//! turn, and begins again, on another number of cores, with what recovery finds; until it comes to its
+//! end. Sinks keep rows by epoch, and lose those of epochs that do not exist.
+//!
+//! Checked
+//! - Rows, late rows and rejected rows are those of one run on one core, each exactly once.
+//! - What is restored on 1, 2, 3 and 8 cores is the same state.
+//! - Every operator accounts for every row, restored ones included.
+//! - Recovery never finds an older epoch than before, nor one of which something is missing.
+//!
+//! A failing seed says how to run it alone.
+//!
+//! Read: this file · `logs` (state journals in memory, which a crash cuts).
+
+mod logs;
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::rc::Rc;
+use std::sync::{Arc, mpsc};
+
+use super::answers::{input, job};
+use super::cluster::{self, NoWake, Shape, file_plan, job_graph};
+use crate::checkpoint::{CaptureLimits, CheckpointPorts, KeptLimits, RecoveredLogs, Restore};
+use crate::format::{self, Encoder, FormatOptions};
+use crate::metrics::SinkCounters;
+use crate::reactor::testing::{TestFiles, TestIo};
+use crate::reactor::{Io, Task, Turn, Wake};
+use crate::record::{Batch, Epoch, KeyHasher};
+use crate::sink::Sink;
+use crate::sql::{self, Plan, PlanOptions};
+use crate::state::{Record, Slice, SliceWriter, StateKey, Stateful, Tracking, Value};
+use crate::stdx::{CoreId, Failure};
+use crate::worker::{
+    CheckpointSetup, CoreReport, DIVERSION_SCHEMA, JobGraph, JobSignal, Reporter, Wiring, Worker,
+};
+use logs::{Found, Journals};
+
+/// Seeds per scenario in an ordinary run of the tests.
+const SEEDS: u64 = 40;
+
+/// Runs after which a job is no longer cut off.
+const RUNS_MAX: u32 = 8;
+
+/// Turns after which a run that has not ended counts as stuck.
+const TURNS_MAX: u32 = 1_000_000;
+
+const CORE_COUNTS: [u16; 4] = [1, 2, 3, 8];
+
+/// Runs one seed alone when it is set: the number that a failure has printed.
+const SEED_VARIABLE: &str = "PELTON_SIM_SEED";
+
+/// Lines by sink and epoch.
+type Output = Rc<RefCell<Vec<BTreeMap<Epoch, Vec<String>>>>>;
+
+/// A sink whose rows are there once their epoch is.
+struct EpochSink {
+    number: usize,
+    encoder: Box<dyn Encoder>,
+    /// Of the epoch that has not ended.
+    current: Vec<String>,
+    output: Output,
+    counters: SinkCounters,
+}
+
+impl Sink for EpochSink {
+    fn write(&mut self, batch: &Batch, _: &mut dyn Io) {
+        let mut bytes = Vec::new();
+        self.encoder.encode(&batch.rows, &mut bytes);
+        let text = String::from_utf8(bytes).expect("JSON is UTF-8");
+        self.current.extend(text.lines().map(str::to_owned));
+        self.counters.rows_in += batch.len() as u64;
+        self.counters.rows_out += batch.len() as u64;
+    }
+
+    fn is_full(&self) -> bool {
+        false
+    }
+
+    fn poll(&mut self, _: &mut dyn Io) -> bool {
+        false
+    }
+
+    fn end_epoch(&mut self, epoch: Epoch, _: &mut dyn Io) {
+        let lines = std::mem::take(&mut self.current);
+        self.output.borrow_mut()[self.number].entry(epoch).or_default().extend(lines);
+    }
+
+    fn finish(&mut self, _: &mut dyn Io) -> bool {
+        self.current.is_empty()
+    }
+
+    fn take_failure(&mut self) -> Option<Failure> {
+        None
+    }
+
+    fn counters(&self) -> &SinkCounters {
+        &self.counters
+    }
+}
+
+/// A job that is run again and again.
+struct Simulation<'a> {
+    plan: &'a Plan,
+    files: &'a [(&'static str, String)],
+    hasher: KeyHasher,
+    chunk_bytes: u64,
+    disk: TestFiles,
+    journals: Journals,
+    output: Output,
+    rng: fastrand::Rng,
+}
+
+/// One run of it.
+struct Run {
+    cores: Vec<(Worker, TestIo)>,
+    reports: mpsc::Receiver<CoreReport>,
+}
+
+impl Simulation<'_> {
+    fn shape(&mut self) -> Shape {
+        Shape {
+            seed: self.rng.u64(..1 << 32),
+            core_count: CORE_COUNTS[self.rng.usize(..CORE_COUNTS.len())],
+            chunk_bytes: self.chunk_bytes,
+            edge_elements_max: self.rng.usize(2..6),
+            turn_rows_max: self.rng.usize(1..40),
+        }
+    }
+
+    /// The cores of a run, with what was found of the one before.
+    fn begin(&mut self, found: Option<&Found>, shape: Shape) -> Run {
+        let graph = job_graph(self.plan, self.hasher, Tracking::On, shape);
+        let files = Arc::new(file_plan(&self.disk, self.files, true, shape));
+        let wakers: Vec<Arc<dyn Wake>> =
+            (0..shape.core_count).map(|_| Arc::new(NoWake) as Arc<dyn Wake>).collect();
+        let wirings = Wiring::for_all_cores(&graph, shape.edge_elements_max, &wakers);
+        let ports = CheckpointPorts::for_all_cores(&wakers);
+        let (sender, reports) = mpsc::channel();
+        let restore = found.map(|found| Restore::open(found).expect("the epoch can be read"));
+        let first = self.journals.next_epoch();
+        let mut cores = Vec::new();
+        for ((core, wiring), own) in CoreId::all(shape.core_count).zip(wirings).zip(ports) {
+            let sender = sender.clone();
+            let reporter = Reporter::new(core, move |report| {
+                let _ = sender.send(report);
+            });
+            let source = cluster::source(&self.plan.sources[0], &files, core, shape);
+            let worker = self.worker(&graph, wiring, vec![source], reporter);
+            let setup = CheckpointSetup {
+                log: Box::new(self.journals.open(core, shape.core_count, self.rng.u64(..))),
+                ports: own,
+                interval_ns: self.rng.u64(..5_000_000),
+                sources: vec!["input".into()],
+                first,
+                hasher: self.hasher,
+                limits: self.limits(),
+            };
+            let worker = worker.with_epochs(setup, restore.as_ref()).expect("it is the same job");
+            cores.push((worker, TestIo::new(&self.disk, shape.seed + core.index() as u64, 3)));
+        }
+        Run { cores, reports }
+    }
+
+    fn worker(
+        &self,
+        graph: &JobGraph,
+        wiring: Wiring,
+        sources: Vec<Box<dyn crate::source::Source>>,
+        reporter: Reporter,
+    ) -> Worker {
+        let json = FormatOptions::Json(format::JsonOptions { iso_timestamps: false });
+        let own = &self.plan.sinks[0].schema;
+        let schemas = [own, &*DIVERSION_SCHEMA, &*DIVERSION_SCHEMA];
+        let sink = |(number, schema)| -> Box<dyn Sink> {
+            Box::new(EpochSink {
+                number,
+                encoder: format::encoder(&json, schema).expect("the types are plain"),
+                current: Vec::new(),
+                output: Rc::clone(&self.output),
+                counters: SinkCounters::default(),
+            })
+        };
+        let sinks = schemas.into_iter().enumerate().map(sink).collect();
+        Worker::build(graph, wiring, sources, sinks, JobSignal::default(), reporter)
+    }
+
+    /// So little at once that everything takes many turns, and bases are often due.
+    fn limits(&mut self) -> CaptureLimits {
+        CaptureLimits {
+            turn_bytes: self.rng.usize(1..2_000),
+            slice_bytes: self.rng.usize(40..500),
+            part_bytes: self.rng.usize(20..300),
+            kept: KeptLimits { percent_max: 0, bytes_min: self.rng.u64(200..8_000) },
+        }
+    }
+
+    /// Turns until all cores have finished, or so many; true when they have.
+    fn turn(&mut self, run: &mut Run, turns: u32) -> bool {
+        for _ in 0..turns {
+            if run.cores.is_empty() {
+                return true;
+            }
+            let index = self.rng.usize(..run.cores.len());
+            let (worker, io) = &mut run.cores[index];
+            io.clock.advance_ms(self.rng.u64(..2));
+            if worker.turn(io) == Turn::Finished {
+                run.cores.swap_remove(index);
+            }
+        }
+        run.cores.is_empty()
+    }
+
+    /// Power goes. What a sink has of epochs that do not exist is gone.
+    fn crash(&mut self, run: Run) -> Option<Found> {
+        drop(run);
+        let found = self.journals.crash(&mut self.rng);
+        let last = found.as_ref().map(RecoveredLogs::epoch);
+        for sink in self.output.borrow_mut().iter_mut() {
+            sink.retain(|epoch, _| Some(*epoch) <= last);
+        }
+        found
+    }
+
+    /// What would be restored on each number of cores must be the same.
+    fn check_digests(&mut self, found: &Found, compares_first: bool) {
+        let digest = |simulation: &mut Self, core_count| {
+            let shape = Shape { core_count, ..simulation.shape() };
+            let mut run = simulation.begin(Some(found), shape);
+            digest(&mut run.cores, compares_first)
+        };
+        let one = digest(self, 1);
+        for core_count in [2, 3, 8] {
+            let other = digest(self, core_count);
+            assert!(one == other, "{core_count} cores hold\n{other:#?}\nand one core\n{one:#?}");
+        }
+    }
+
+    fn lines(&self, sink: usize) -> Vec<String> {
+        let output = self.output.borrow();
+        let mut lines: Vec<String> = output[sink].values().flatten().cloned().collect();
+        lines.sort();
+        lines
+    }
+}
+
+/// Everything the operators of all cores keep, in an order that does not depend on the cores. HOP windows
+/// that have fired in part are named by the next one (`compares_first`: what they are named by is equal).
+fn digest(cores: &mut [(Worker, TestIo)], compares_first: bool) -> Vec<String> {
+    let mut lines = Vec::new();
+    // Input rows that panes stand for are kept by core, not by key.
+    let mut rows_of: BTreeMap<(StateKey, i64), u64> = BTreeMap::new();
+    for (worker, _) in cores {
+        let mut operators: Vec<(StateKey, &mut dyn Stateful)> = Vec::new();
+        worker.stages.iter_mut().for_each(|stage| stage.tree.stateful(&mut operators));
+        for (key, operator) in operators {
+            let mut writer = SliceWriter::default();
+            operator.begin_base();
+            let mut is_last = false;
+            while !is_last {
+                writer.begin(key, 0, 1 << 20);
+                is_last = operator.write_base(&(0..4096), &mut writer);
+                let Some(bytes) = writer.finish() else { continue };
+                let mut slice = Slice::parse(bytes).expect("just written");
+                while let Some(record) = slice.next_record().expect("just written") {
+                    let mut section = match record {
+                        Record::Entries(section) => section,
+                        Record::PaneNote { pane: [end, _], rows } => {
+                            *rows_of.entry((key, end)).or_default() += rows;
+                            continue;
+                        }
+                        Record::OperatorNote(_) | Record::PaneDropped(_) => continue,
+                    };
+                    let [end, first] = section.pane;
+                    let first = if compares_first { first } else { 0 };
+                    while let Some(entry) = section.next_entry().expect("just written") {
+                        let values: Vec<Value<'_>> = section.values(&entry).collect();
+                        lines.push(format!(
+                            "{key:?} pane {end} {first} table {} key {:?} {:?} {values:?}",
+                            section.table, entry.key, entry.member
+                        ));
+                    }
+                }
+            }
+        }
+    }
+    let rows_of = rows_of.into_iter().filter(|(_, rows)| *rows > 0);
+    lines.extend(rows_of.map(|((key, end), rows)| format!("{key:?} pane {end}: {rows} rows")));
+    lines.sort();
+    lines
+}
+
+/// Says which seed failed.
+struct Seed<'a> {
+    scenario: &'a str,
+    seed: u64,
+}
+
+impl Drop for Seed<'_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            let Seed { scenario, seed } = self;
+            eprintln!("seed {seed} failed: {SEED_VARIABLE}={seed} cargo test --lib {scenario}");
+        }
+    }
+}
+
+/// What came about in all runs of a scenario.
+#[derive(Clone, Copy, Default, Debug)]
+struct Coverage {
+    crashes: u64,
+    restored: u64,
+    epochs: u64,
+    base_bytes: u64,
+    turns_without_room: u64,
+}
+
+fn simulate(plan: &Plan, sql: &str, seed: u64, compares_first: bool, coverage: &mut Coverage) {
+    let mut rng = fastrand::Rng::with_seed(seed);
+    let files = input(rng.u64(..), rng.u64(100..800));
+    let plain = Shape {
+        seed,
+        core_count: 1,
+        chunk_bytes: 1 << 20,
+        edge_elements_max: 16,
+        turn_rows_max: 8192,
+    };
+    let expected = cluster::run(&job(sql), &files, plain);
+    let mut simulation = Simulation {
+        plan,
+        files: &files,
+        hasher: KeyHasher::new(seed),
+        chunk_bytes: rng.u64(100..5_000),
+        disk: TestFiles::default(),
+        journals: Journals::default(),
+        output: Rc::new(RefCell::new(vec![BTreeMap::new(); 3])),
+        rng,
+    };
+    let mut found: Option<Found> = None;
+    for number in 1.. {
+        let shape = simulation.shape();
+        let mut run = simulation.begin(found.as_ref(), shape);
+        let is_last = number == RUNS_MAX;
+        let most = [30, 100, 300, 1000][simulation.rng.usize(..4)];
+        let turns = if is_last { TURNS_MAX } else { simulation.rng.u32(..most) };
+        if simulation.turn(&mut run, turns) {
+            check_end(&run, shape, coverage);
+            break;
+        }
+        assert!(!is_last, "the cores are stuck: {shape:?}");
+        for (worker, io) in &mut run.cores {
+            let _ = worker.turn(io);
+        }
+        found = simulation.crash(run);
+        coverage.crashes += 1;
+        if let Some(found) = &found {
+            coverage.restored += 1;
+            simulation.check_digests(found, compares_first);
+        }
+    }
+    assert_eq!(simulation.lines(0), expected.rows);
+    assert_eq!(simulation.lines(1), expected.late);
+    assert_eq!(simulation.lines(2), expected.rejected);
+}
+
+/// A run that came to its end.
+fn check_end(run: &Run, shape: Shape, coverage: &mut Coverage) {
+    let reports: Vec<CoreReport> = run.reports.try_iter().filter(|it| it.is_final).collect();
+    assert_eq!(reports.len(), usize::from(shape.core_count), "{shape:?}");
+    for report in &reports {
+        for status in &report.operators {
+            assert_eq!(status.counters.imbalance(), None, "{:?} {shape:?}", status.spec);
+            assert_eq!(status.counters.held, 0, "{:?} {shape:?}", status.spec);
+        }
+        let checkpoint = report.checkpoint.expect("the job has epochs");
+        coverage.base_bytes += checkpoint.capture.base_bytes;
+        coverage.turns_without_room += checkpoint.capture.turns_without_room;
+        coverage.epochs += checkpoint.epochs.map_or(0, |epochs| epochs.epochs);
+    }
+}
+
+/// Runs a scenario with `seeds` seeds, or with the one that the environment names.
+#[track_caller]
+fn check(scenario: &str, seeds: u64, compares_first: bool, sql: &str) {
+    let job = job(sql);
+    let options = PlanOptions { time_zone: job.time_zone.name().to_owned() };
+    let plan = sql::plan(&job.query, &job.tables, &options).expect("the tests' SQL is valid");
+    let mut coverage = Coverage::default();
+    let alone: Option<u64> = std::env::var(SEED_VARIABLE).ok().and_then(|seed| seed.parse().ok());
+    let run = alone.map_or(1..=seeds, |seed| seed..=seed);
+    for seed in run {
+        let seed = Seed { scenario, seed };
+        simulate(&plan, sql, seed.seed, compares_first, &mut coverage);
+    }
+    if alone.is_none() {
+        // The scenario is one in which something happens.
+        let Coverage { crashes, restored, epochs, base_bytes, turns_without_room } = coverage;
+        let is_enough = crashes > seeds
+            && restored > seeds
+            && epochs > seeds
+            && turns_without_room > seeds
+            && (base_bytes > 0 || scenario.contains("projection"));
+        assert!(is_enough, "{scenario}, {seeds} seeds: {coverage:?}");
+    }
+}
+
+const PROJECTION: &str =
+    "INSERT INTO output SELECT k, UPPER(s) AS s, v * 2 AS v, ts FROM input WHERE v > 0";
+
+const TUMBLE: &str = "INSERT INTO output SELECT k, COUNT(*) AS n, SUM(v) AS total, MIN(v) AS low, \
+     MAX(s) AS high, COUNT(DISTINCT v) FILTER (WHERE v > 0) AS d, window_start, window_end \
+     FROM TABLE(TUMBLE(TABLE input, DESCRIPTOR(ts), INTERVAL '5' SECOND)) \
+     GROUP BY k, window_start, window_end";
+
+const HOP: &str = "INSERT INTO output SELECT s, COUNT(DISTINCT k) AS ks, AVG(v) AS mean, \
+     COUNT(*) AS n, window_end FROM TABLE(HOP(TABLE input, DESCRIPTOR(ts), INTERVAL '1' SECOND, \
+     INTERVAL '5' SECOND)) GROUP BY s, window_start, window_end";
+
+const ORDERED: &str = "INSERT INTO output SELECT k, FIRST_VALUE(s) AS a, LAST_VALUE(v) AS b, \
+     LISTAGG(s, '|') AS c, COLLECT(s) AS f, window_end FROM TABLE(TUMBLE(TABLE input, \
+     DESCRIPTOR(ts), INTERVAL '10' SECOND)) GROUP BY k, window_start, window_end";
+
+const CASCADE: &str = "CREATE VIEW per_key AS SELECT k, COUNT(*) AS n, window_time AS moment \
+     FROM TABLE(TUMBLE(TABLE input, DESCRIPTOR(ts), INTERVAL '2' SECOND)) \
+     GROUP BY k, window_start, window_end, window_time; \
+     INSERT INTO output SELECT MAX(n) AS most, COUNT(*) AS ks, window_start, window_end \
+     FROM TABLE(TUMBLE(TABLE per_key, DESCRIPTOR(moment), INTERVAL '10' SECOND)) \
+     GROUP BY window_start, window_end";
+
+const UNION: &str = "CREATE VIEW either AS SELECT k, ts FROM input WHERE v > 0 UNION ALL \
+     SELECT k, ts FROM input WHERE s = 's1'; \
+     INSERT INTO output SELECT k, COUNT(*) AS n, window_end FROM TABLE(TUMBLE(TABLE either, \
+     DESCRIPTOR(ts), INTERVAL '5' SECOND)) GROUP BY k, window_start, window_end";
+
+const TWO_WRITERS: &str = "INSERT INTO output SELECT k, v AS n, ts FROM input WHERE v > 500 \
+     UNION ALL SELECT k, SUM(v) AS n, window_time AS ts FROM TABLE(TUMBLE(TABLE input, \
+     DESCRIPTOR(ts), INTERVAL '3' SECOND)) GROUP BY k, window_start, window_end, window_time";
+
+#[test]
+fn a_projection_survives() {
+    check("a_projection_survives", SEEDS, true, PROJECTION);
+}
+
+#[test]
+fn a_tumbling_window_survives() {
+    check("a_tumbling_window_survives", 2 * SEEDS, true, TUMBLE);
+}
+
+#[test]
+fn a_hopping_window_survives() {
+    check("a_hopping_window_survives", 2 * SEEDS, false, HOP);
+}
+
+#[test]
+fn values_in_order_survive() {
+    check("values_in_order_survive", SEEDS, true, ORDERED);
+}
+
+#[test]
+fn a_window_over_a_window_survives() {
+    check("a_window_over_a_window_survives", SEEDS, true, CASCADE);
+}
+
+#[test]
+fn a_union_survives() {
+    check("a_union_survives", SEEDS, true, UNION);
+}
+
+#[test]
+fn two_writers_of_one_sink_survive() {
+    check("two_writers_of_one_sink_survive", SEEDS, true, TWO_WRITERS);
+}
+
+/// `PELTON_SIM_SEEDS` says how many; 2,000 of each scenario otherwise.
+#[test]
+#[ignore = "takes minutes"]
+fn many_seeds_survive() {
+    let seeds = std::env::var("PELTON_SIM_SEEDS").ok().and_then(|seeds| seeds.parse().ok());
+    let seeds = seeds.unwrap_or(2_000);
+    for (name, compares_first, sql) in [
+        ("a_projection_survives", true, PROJECTION),
+        ("a_tumbling_window_survives", true, TUMBLE),
+        ("a_hopping_window_survives", false, HOP),
+        ("values_in_order_survive", true, ORDERED),
+        ("a_window_over_a_window_survives", true, CASCADE),
+        ("a_union_survives", true, UNION),
+        ("two_writers_of_one_sink_survive", true, TWO_WRITERS),
+    ] {
+        check(name, seeds, compares_first, sql);
+    }
+}
