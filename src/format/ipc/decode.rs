@@ -211,11 +211,11 @@ impl IpcDecoder {
                 raw: BinaryArray::from_iter_values(std::iter::repeat_n(b"", count)),
             });
             self.ready_rows += count;
-            let rows = read.rows.slice(at, count);
+            let piece = read.rows.slice(at, count);
             at += count;
             // Behind a piece of a message is somewhere inside of it.
             let end = if at == read.rows.num_rows() { end } else { self.offset + 1 };
-            self.ready.push_back(Decoded { rows, provenance, end });
+            self.ready.push_back(Decoded { rows: piece, provenance, end });
         }
     }
 }
