@@ -319,7 +319,10 @@ fn abort_resets() {
     let unsent_bytes = server.io.unsent_bytes(connection);
     assert!((1..20_000_000).contains(&unsent_bytes));
     match server.event() {
-        NetEvent::Closed { error: None, unsent_bytes: lost, .. } => assert_eq!(lost, unsent_bytes),
+        // The kernel may have taken some more before it was told.
+        NetEvent::Closed { error: None, unsent_bytes: lost, .. } => {
+            assert!((1..=unsent_bytes).contains(&lost), "{lost} of {unsent_bytes}");
+        }
         other => panic!("{other:?}"),
     }
     server.io.poll().unwrap();
