@@ -1,6 +1,6 @@
 //! Epochs: what all cores have done up to a barrier, made durable together.
 //!
-//! Read: `log` (the seam to the state journal) · `manifest` (what an epoch consists of on one core) ·
+//! Read: `log` (the seam to the state journal) · `journal_log` (that journal) · `manifest` (what an epoch consists of on one core) ·
 //! `ports` (messages between cores) · `participant` (captures one core) · `coordinator` (core 0: begins
 //! an epoch, collects it, commits it) · `retention` (how much of the journal is kept, and when bases are
 //! due) · `restore` (an epoch, read back on any number of cores).
@@ -21,6 +21,7 @@
 //! - What is appended between the manifest of epoch *e* and that of *e + 1* belongs to *e + 1*.
 
 mod coordinator;
+mod journal_log;
 mod log;
 mod manifest;
 mod participant;
@@ -31,6 +32,7 @@ mod retention;
 mod tests;
 
 pub use coordinator::{Coordinator, CoordinatorOptions, EpochStatus};
+pub use journal_log::{JournalLog, RecoveredJournals};
 pub use log::{Appended, EntryTag, LogEntry, LogPosition, LogRange, StateLog};
 pub use manifest::{Definition, Manifest, OperatorDefinition, RangeBases, SourcePosition};
 pub use participant::{

@@ -14,7 +14,7 @@ use std::sync::Arc;
 
 use super::log::LogRange;
 use super::ports::{FromCore, ToCore};
-use crate::limits::EPOCH_OVERDUE_NS;
+use crate::limits::{EPOCH_OVERDUE_NS, EPOCHS_IN_FLIGHT_MAX};
 use crate::record::Epoch;
 use crate::stdx::CoreId;
 
@@ -55,6 +55,8 @@ pub struct EpochStatus {
 pub struct Coordinator {
     options: CoordinatorOptions,
     next: Epoch,
+    /// The last one with a commit record; at first, the last that a run before could have had.
+    recorded: u64,
     /// When the next epoch may begin.
     due_ns: u64,
     /// Cores that epochs need not wait for.
@@ -93,6 +95,7 @@ impl Coordinator {
         assert!(options.core_count > 0);
         Coordinator {
             next: options.first,
+            recorded: options.first.number().saturating_sub(1),
             due_ns: 0,
             ready: 0,
             ended: 0,
@@ -157,7 +160,8 @@ impl Coordinator {
                 self.status.epochs += 1;
                 self.status.committed = Some(self.next);
                 self.status.committed_at_ns = now_ns;
-                self.end(began_ns, now_ns, tell);
+                self.recorded = self.next.number();
+                self.end(began_ns, true, now_ns, tell);
                 true
             }
             Stage::Committing { began_ns, .. } => {
@@ -206,9 +210,11 @@ impl Coordinator {
         now_ns: u64,
         tell: &mut dyn FnMut(CoreId, ToCore),
     ) {
-        if !is_written {
+        // The journal has to tell entries of epochs that may have been from those that cannot.
+        let may_skip = self.next.number() - self.recorded < EPOCHS_IN_FLIGHT_MAX - 1;
+        if !is_written && may_skip {
             self.status.unchanged += 1;
-            self.end(began_ns, now_ns, tell);
+            self.end(began_ns, false, now_ns, tell);
             return;
         }
         let (epoch, ranges) = (self.next, Arc::<[LogRange]>::from(ranges));
@@ -220,13 +226,19 @@ impl Coordinator {
         self.stage = Stage::Committing { began_ns, missing: copies };
     }
 
-    fn end(&mut self, began_ns: u64, now_ns: u64, tell: &mut dyn FnMut(CoreId, ToCore)) {
+    fn end(
+        &mut self,
+        began_ns: u64,
+        is_written: bool,
+        now_ns: u64,
+        tell: &mut dyn FnMut(CoreId, ToCore),
+    ) {
         let took_ns = now_ns.saturating_sub(began_ns);
         self.status.last_ns = took_ns;
         self.status.longest_ns = self.status.longest_ns.max(took_ns);
         self.status.late += u64::from(took_ns > self.options.interval_ns);
         self.status.under_way = None;
-        self.tell_all(ToCore::Committed(self.next), tell);
+        self.tell_all(ToCore::Committed { epoch: self.next, is_written }, tell);
         self.next = Epoch::new(self.next.number() + 1);
         (self.stage, self.overdue) = (Stage::Idle, None);
     }
@@ -301,7 +313,7 @@ mod tests {
                     ToCore::WriteCommit { epoch, ranges } => {
                         format!("w{}/{}", epoch.number(), ranges.len())
                     }
-                    ToCore::Committed(epoch) => format!("c{}", epoch.number()),
+                    ToCore::Committed { epoch, .. } => format!("c{}", epoch.number()),
                     ToCore::Finish => "f".to_owned(),
                 };
                 said += &format!("{what}>{core} ");
@@ -362,6 +374,16 @@ mod tests {
         let status = check(2, "r0 r1 x0 , u0 u1 , +20 , x1", "b5>0 b5>1 , c5>0 c5>1 , , b6>0 b6>1");
         assert_eq!((status.epochs, status.unchanged, status.committed), (0, 1, None));
         check(2, "r0 r1 x0 u0 , s1", "b5>0 b5>1 , w5/2>0 w5/2>1");
+    }
+
+    /// Numbers do not run away from the last commit record.
+    #[test]
+    fn of_several_epochs_without_change_in_a_row_one_has_a_commit_record() {
+        check(
+            1,
+            "r0 x0 u0 +10 x0 u0 +10 , x0 u0 , w0 +10 , x0 u0",
+            "b5>0 c5>0 b6>0 c6>0 , b7>0 w7/1>0 , c7>0 , b8>0 c8>0",
+        );
     }
 
     #[test]

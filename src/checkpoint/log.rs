@@ -109,8 +109,8 @@ pub trait StateLog {
     /// True when the commit record of `epoch` is durable here.
     fn is_commit_durable(&self, epoch: Epoch) -> bool;
 
-    /// Entries of epochs before `needed` will never be read again.
-    fn recycle_before(&mut self, needed: Epoch);
+    /// `epoch` exists, and entries of epochs before `needed` will never be read again.
+    fn committed(&mut self, epoch: Epoch, needed: Epoch);
 
     /// Bytes of the entries of `epoch` and later ones.
     fn bytes_since(&self, epoch: Epoch) -> u64;

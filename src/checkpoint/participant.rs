@@ -255,11 +255,11 @@ impl Participant {
                 assert!(self.commit.is_none());
                 self.commit = Some(Commit { epoch, ranges, is_appended: false });
             }
-            ToCore::Committed(epoch) => {
+            ToCore::Committed { epoch, is_written } => {
                 assert_eq!((&self.phase, next(epoch)), (&Phase::Reported, self.epoch));
                 self.phase = Phase::Idle;
-                if let Some(last) = &self.last {
-                    log.recycle_before(last.kept_from);
+                if let Some(last) = self.last.as_ref().filter(|_| is_written) {
+                    log.committed(epoch, last.kept_from);
                 }
                 self.plan_base(log);
             }

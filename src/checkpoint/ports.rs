@@ -23,8 +23,13 @@ pub enum ToCore {
         /// Its range in the journal of every core.
         ranges: Arc<[LogRange]>,
     },
-    /// This epoch exists, or nothing changed in it.
-    Committed(Epoch),
+    /// An epoch exists, or nothing changed in it.
+    Committed {
+        /// Which.
+        epoch: Epoch,
+        /// Its commit record is durable; else nothing of it was written.
+        is_written: bool,
+    },
     /// Everything that will ever change is in an epoch.
     Finish,
 }

@@ -58,11 +58,11 @@ pub struct EntryRead<'a> {
     pub payload: &'a [u8],
 }
 
-/// Why an epoch cannot be restored, in words for the user.
+/// Why an epoch cannot be restored.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct RestoreError {
     /// What, where and what to do.
-    pub message: String,
+    pub failure: Failure,
 }
 
 /// An epoch to be restored.
@@ -157,7 +157,7 @@ impl<'a> Restore<'a> {
         }
         let what = lines.join("; ");
         let hint = "put the query back, or start over with --fresh";
-        Err(RestoreError { message: format!("{what}; {hint}") })
+        Err(RestoreError { failure: Failure::data(format!("{what}; {hint}")) })
     }
 
     /// Gives operators what is kept of them for the key groups of one core. They must be told with
@@ -260,7 +260,8 @@ impl RestoreError {
     /// Something is wrong with a core's part of an epoch.
     pub fn of(core: CoreId, epoch: Epoch, what: &str) -> RestoreError {
         let epoch = epoch.number();
-        RestoreError { message: format!("state journal of core {core}, epoch {epoch}: {what}") }
+        let message = format!("state journal of core {core}, epoch {epoch}: {what}");
+        RestoreError { failure: Failure::data(message) }
     }
 
     fn corrupt(core: CoreId, epoch: Epoch, error: CorruptState) -> RestoreError {
@@ -270,13 +271,13 @@ impl RestoreError {
 
 impl From<RestoreError> for Failure {
     fn from(error: RestoreError) -> Failure {
-        Failure::data(error.message)
+        error.failure
     }
 }
 
 impl fmt::Display for RestoreError {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(&self.message)
+        formatter.write_str(&self.failure.message)
     }
 }
 

@@ -76,7 +76,7 @@ impl StateLog for NotedLog {
         self.commit == Some(epoch) && self.durable > epoch.number()
     }
 
-    fn recycle_before(&mut self, needed: Epoch) {
+    fn committed(&mut self, _: Epoch, needed: Epoch) {
         self.notes.push(format!("R{}", needed.number()));
     }
 
@@ -207,7 +207,7 @@ impl Machine {
             match &word[..1] {
                 "b" => self.receive(ToCore::Begin(epoch)),
                 "w" => self.receive(ToCore::WriteCommit { epoch, ranges: Arc::from([]) }),
-                "c" => self.receive(ToCore::Committed(epoch)),
+                "c" => self.receive(ToCore::Committed { epoch, is_written: true }),
                 "x" => self.operator.changes = usize::try_from(number).unwrap(),
                 "p" => self.position += 1,
                 "d" => self.log.durable = number,

@@ -20,8 +20,9 @@ use crate::checkpoint::{
 use crate::limits::BLOCKED_LOOK_AGAIN_NS;
 use crate::reactor::Io;
 use crate::record::{Epoch, KeyHasher};
+use crate::source::PositionError;
 use crate::state::{Loaded, StateKey, Stateful};
-use crate::stdx::CoreId;
+use crate::stdx::{CoreId, Failure};
 
 /// What epochs on one core need.
 pub struct CheckpointSetup {
@@ -132,7 +133,7 @@ impl Worker {
             restore.check(&definition)?;
             for (slot, name) in self.sources.iter_mut().zip(&sources) {
                 if let Some(positions) = restore.positions(name) {
-                    let error = |error| RestoreError { message: format!("{error}") };
+                    let error = |PositionError(what)| RestoreError { failure: Failure::data(what) };
                     slot.resume(&positions).map_err(error)?;
                 }
             }
@@ -179,7 +180,7 @@ impl Worker {
                         stage.barrier_due = Some(*epoch);
                     });
                 }
-                ToCore::Committed(epoch) => {
+                ToCore::Committed { epoch, .. } => {
                     sinks.iter_mut().for_each(|sink| sink.commit(*epoch, io));
                 }
                 ToCore::WriteCommit { .. } | ToCore::Finish => {}

@@ -18,9 +18,56 @@ use crate::reactor::Io;
 use crate::record::Epoch;
 use crate::stdx::{CoreId, Failure};
 
+/// What is left of state journals when a run is cut off, and what the next one makes of it.
+pub(super) trait KeptLogs {
+    /// The first number that no epoch has had.
+    fn next_epoch(&self) -> Epoch;
+
+    /// Another run begins: journals are opened anew.
+    fn begin(&self) {}
+
+    /// The journal of `core` in a run on `core_count` cores.
+    fn open(&self, core: CoreId, core_count: u16, seed: u64) -> Box<dyn StateLog>;
+
+    /// A turn of whoever helps the writers.
+    fn step(&self) {}
+
+    /// The run is cut off, and recovery looks at what is left.
+    fn crash(&mut self, rng: &mut fastrand::Rng);
+
+    /// What it found.
+    fn found(&self) -> Option<Box<dyn RecoveredLogs + '_>>;
+}
+
+/// Journals in memory.
+#[derive(Default)]
+pub(super) struct MemoryLogs {
+    journals: Journals,
+    found: Option<Found>,
+}
+
+impl KeptLogs for MemoryLogs {
+    fn next_epoch(&self) -> Epoch {
+        Epoch::new(self.journals.0.borrow().next_epoch.max(1))
+    }
+
+    fn open(&self, core: CoreId, core_count: u16, seed: u64) -> Box<dyn StateLog> {
+        Box::new(self.journals.open(core, core_count, seed))
+    }
+
+    fn crash(&mut self, rng: &mut fastrand::Rng) {
+        self.found = self.journals.crash(rng);
+    }
+
+    fn found(&self) -> Option<Box<dyn RecoveredLogs + '_>> {
+        let found = self.found.as_ref()?;
+        Some(Box::new(Found { journals: found.journals.clone(), commit: found.commit.clone() }))
+    }
+}
+
 /// The journals of one job. Clones share them.
 #[derive(Clone, Default)]
-pub(super) struct Journals(Rc<RefCell<Disk>>);
+struct Journals(Rc<RefCell<Disk>>);
 
 #[derive(Default)]
 struct Disk {
@@ -58,7 +105,7 @@ struct Commit {
 }
 
 /// One core's journal in one run.
-pub(super) struct SimLog {
+struct SimLog {
     journals: Journals,
     core: usize,
     core_count: u16,
@@ -70,14 +117,14 @@ pub(super) struct SimLog {
 }
 
 /// What recovery found.
-pub(super) struct Found {
+struct Found {
     journals: Journals,
     commit: Commit,
 }
 
 impl Journals {
     /// The journal of `core` in a run on `core_count` cores.
-    pub(super) fn open(&self, core: CoreId, core_count: u16, seed: u64) -> SimLog {
+    fn open(&self, core: CoreId, core_count: u16, seed: u64) -> SimLog {
         let mut disk = self.0.borrow_mut();
         let cores = usize::from(core_count).max(disk.cores.len());
         disk.cores.resize_with(cores, CoreJournal::default);
@@ -86,14 +133,9 @@ impl Journals {
         SimLog { journals: self.clone(), core: core.index(), core_count, rng, syncs, ended }
     }
 
-    /// The first number that no epoch has had.
-    pub(super) fn next_epoch(&self) -> Epoch {
-        Epoch::new(self.0.borrow().next_epoch.max(1))
-    }
-
     /// Power goes: of every journal, what is durable stays, and of the rest as much from its beginning
     /// as the seed says. What recovery finds then; what lies behind it is cut.
-    pub(super) fn crash(&self, rng: &mut fastrand::Rng) -> Option<Found> {
+    fn crash(&self, rng: &mut fastrand::Rng) -> Option<Found> {
         let mut disk = self.0.borrow_mut();
         for journal in &mut disk.cores {
             let kept = rng.usize(journal.durable..=journal.entries.len());
@@ -224,7 +266,7 @@ impl StateLog for SimLog {
         })
     }
 
-    fn recycle_before(&mut self, needed: Epoch) {
+    fn committed(&mut self, _: Epoch, needed: Epoch) {
         let mut disk = self.journals.0.borrow_mut();
         for entry in &mut disk.cores[self.core].entries {
             if entry.epoch < needed && matches!(entry.content, Content::Data { .. }) {
