@@ -19,7 +19,7 @@ use super::options::LoadOptions;
 use super::pacing::Pacing;
 use super::script::{Author, Script};
 use super::verify::{Arrival, Findings, Verifier};
-use super::wire::{RecordWriter, ResultReader, ResultRow};
+use super::wire::{FrameRecords, RecordWriter, ResultReader, ResultRow, WireFormat};
 use crate::metrics::LatencyHistogram;
 use crate::reactor::{self, Clock, SystemClock};
 use crate::workload::Keys;
@@ -27,6 +27,9 @@ use crate::workload::Keys;
 /// Bytes a connection may hold that its socket did not take. Records that are due beyond stay unwritten,
 /// and late all the same.
 const UNSENT_BYTES_MAX: usize = 1024 * 1024;
+
+/// Bytes of one read of what a job says to a producer of frames.
+const ANSWER_BYTES: usize = 1024;
 
 /// Bytes of one read of results.
 const READ_BYTES: usize = 256 * 1024;
@@ -151,6 +154,8 @@ struct Input {
     unsent: Vec<u8>,
     /// Of `unsent`, what the socket has taken.
     taken: usize,
+    /// Of a load in frames.
+    frames: Option<FrameRecords>,
 }
 
 impl Input {
@@ -181,7 +186,33 @@ impl Input {
     }
 
     fn is_full(&self) -> bool {
-        self.unsent.len() - self.taken >= UNSENT_BYTES_MAX
+        let waits = self.frames.as_ref().is_some_and(|frames| !frames.may_send());
+        waits || self.unsent.len() - self.taken >= UNSENT_BYTES_MAX
+    }
+
+    /// Writes down what is due, of a load in frames.
+    fn write_staged(&mut self) {
+        if let Some(frames) = &mut self.frames {
+            frames.write_staged(&mut self.unsent);
+        }
+    }
+
+    /// Takes what the job says to a producer of frames.
+    fn listen(&mut self) -> Result<(), BenchError> {
+        let Some(frames) = &mut self.frames else { return Ok(()) };
+        let mut bytes = [0; ANSWER_BYTES];
+        match self.stream.read(&mut bytes) {
+            Ok(0) => {
+                let line = "the job closed a connection for records";
+                Err(BenchError::new(BenchErrorKind::Io, line))
+            }
+            Ok(count) => frames.receive(&bytes[..count]).map_err(|refusal| {
+                let line = format!("the job refused a connection for records: {refusal}");
+                BenchError::new(BenchErrorKind::Io, line)
+            }),
+            Err(error) if is_nothing(&error) => Ok(()),
+            Err(error) => Err(BenchError::io("receiving acknowledgements", &error)),
+        }
     }
 }
 
@@ -223,8 +254,18 @@ impl Driver {
     ) -> Driver {
         let keys = Keys::new(load.keys, load.distribution);
         let script = Script { seed: load.seed, keys, unwanted_every: load.unwanted_every };
-        let input = |stream| Input { stream, unsent: Vec::new(), taken: 0 };
-        let inputs: Vec<Input> = inputs.into_iter().map(input).collect();
+        let session = u64::try_from(SystemClock.wall_ms()).unwrap_or(0);
+        let input = |(number, stream)| {
+            let is_in_frames = load.format == WireFormat::Rkyv;
+            let frames =
+                is_in_frames.then(|| FrameRecords::new(number, session, load.record_bytes));
+            let mut input = Input { stream, unsent: Vec::new(), taken: 0, frames };
+            if let Some(records) = &mut input.frames {
+                records.begin(&mut input.unsent);
+            }
+            input
+        };
+        let inputs: Vec<Input> = inputs.into_iter().enumerate().map(input).collect();
         let interval = (load.duration / INTERVALS_MAX).max(Duration::from_secs(1));
         let count = load.duration.as_nanos().div_ceil(interval.as_nanos());
         let count = usize::try_from(count).expect("INTERVALS_MAX and a rest at most");
@@ -259,6 +300,9 @@ impl Driver {
     /// moment the job has taken its connection.
     fn open_the_way(&mut self) -> Result<(), BenchError> {
         self.began_ns = SystemClock.monotonic_ns();
+        let begin = self.reader.begin();
+        let sent = self.output.write_all(&begin);
+        sent.map_err(|error| BenchError::io("asking for results", &error))?;
         let mut probed_ns = None;
         while self.opened.contains(&false) {
             let now_ns = SystemClock.monotonic_ns() - self.began_ns;
@@ -277,7 +321,13 @@ impl Driver {
                 probed_ns = Some(now_ns);
                 let waiting = self.inputs.iter_mut().zip(&self.opened).zip(0..);
                 for ((input, _), number) in waiting.filter(|((_, opened), _)| !**opened) {
-                    self.writer.write_probe(number, &mut input.unsent);
+                    input.listen()?;
+                    match &mut input.frames {
+                        None => self.writer.write_probe(number, &mut input.unsent),
+                        Some(frames) if frames.may_send() => frames.add_probe(number),
+                        Some(_) => {}
+                    }
+                    input.write_staged();
                     input.flush()?;
                 }
             }
@@ -305,6 +355,7 @@ impl Driver {
             }
             let mut unsent = false;
             for input in &mut self.inputs {
+                input.listen()?;
                 input.flush()?;
                 unsent |= !input.unsent.is_empty();
             }
@@ -342,13 +393,18 @@ impl Driver {
             self.verifier.sent(record.amount);
             let connections = self.inputs.len() as u64;
             let place = usize::try_from(record.key % connections).expect("below a length");
-            self.writer.write(&record, &mut self.inputs[place].unsent);
+            let input = &mut self.inputs[place];
+            match &mut input.frames {
+                None => self.writer.write(&record, &mut input.unsent),
+                Some(frames) => frames.add(&record),
+            }
             if !self.held_back && due_ns >= self.warm_up_ns {
                 self.lateness.record(now_ns - due_ns, 1);
             }
             self.sent += 1;
             self.pacing.advance();
         }
+        self.inputs.iter_mut().for_each(Input::write_staged);
         if self.pacing.next_due_ns().is_none_or(|due_ns| due_ns > now_ns) {
             self.held_back = false;
         }

@@ -113,8 +113,9 @@ impl Bench<'_> {
 
     fn relay(&self, rate: u64, run: u32, log: &mut LatencyLog) -> Result<RunFigures, BenchError> {
         let relay = Relay::start(self.options.cpus.job[0], self.options.load.connections)?;
-        // A relay filters nothing.
-        let load = LoadOptions { unwanted_every: 0, ..self.options.load.clone() };
+        // A relay filters nothing, and passes on lines.
+        let format = self.options.load.format.as_lines();
+        let load = LoadOptions { unwanted_every: 0, format, ..self.options.load.clone() };
         let label = format!("{rate}/s, run {run}, relay");
         let measured = self.drive(relay.target(), &load, rate, &label, || Ok(()))?;
         let cpu = relay.stop()?;
@@ -192,5 +193,6 @@ mod tests {
     fn the_bundled_job_speaks_the_format_asked_for() {
         assert_eq!(bundled_job(WireFormat::Json), BUNDLED_JOB);
         assert_eq!(bundled_job(WireFormat::Csv).matches("format = \"csv\"").count(), 2);
+        assert_eq!(bundled_job(WireFormat::Rkyv).matches("format = \"rkyv\"").count(), 2);
     }
 }

@@ -3,14 +3,20 @@
 //! In:  records that are due; pieces of what the job sends back, cut anywhere.
 //! Out: bytes to send; the columns of each result that the generator knows.
 //!
+//! Read: `frames` (the same in frames).
+//!
 //! A record has the columns `id`, `k`, `seq`, `due_ns`, `amount` (BIGINT, in this order) and `pad`, a text
 //! that makes it as long as was asked for. A result may have any columns; of JSON those five are
 //! found by their names wherever they stand, of CSV the first five fields are taken for them.
+
+mod frames;
 
 use memchr::memchr2;
 
 use super::script::Record;
 use crate::format::{EveryLine, Framer};
+pub(super) use frames::FrameRecords;
+use frames::FrameResults;
 
 /// Longest result that is read.
 const RESULT_BYTES_MAX: usize = 16 * 1024 * 1024;
@@ -25,6 +31,8 @@ pub enum WireFormat {
     Json,
     /// Comma-separated, one record per line.
     Csv,
+    /// Frames of the native protocol.
+    Rkyv,
 }
 
 impl WireFormat {
@@ -33,6 +41,15 @@ impl WireFormat {
         match self {
             WireFormat::Json => "json",
             WireFormat::Csv => "csv",
+            WireFormat::Rkyv => "rkyv",
+        }
+    }
+
+    /// The same, or lines where the way is one that passes on lines alone.
+    pub(super) fn as_lines(self) -> WireFormat {
+        match self {
+            WireFormat::Rkyv => WireFormat::Json,
+            lines => lines,
         }
     }
 }
@@ -49,20 +66,22 @@ pub(super) struct RecordWriter {
 impl RecordWriter {
     /// Lines of `bytes` bytes and a line end, if the numbers leave room; else longer.
     pub(super) fn new(format: WireFormat, bytes: usize) -> RecordWriter {
+        let format = format.as_lines();
         let padding = (b'a'..=b'z').cycle().take(bytes).collect();
         RecordWriter { format, bytes, padding }
     }
 
     /// Appends a record to `out`.
     pub(super) fn write(&self, record: &Record, out: &mut Vec<u8>) {
-        let Record { id, key, sequence, due_ns, amount } = *record;
-        self.write_numbers(signed(id), [key, sequence, due_ns, amount], out);
+        let (id, rest) = numbers(record);
+        self.write_numbers(id, rest, out);
     }
 
     /// Appends a record whose negative number no record of the load has: a result of it shows that
     /// the way through the job is open.
     pub(super) fn write_probe(&self, number: u64, out: &mut Vec<u8>) {
-        self.write_numbers(-1 - signed(number), [0, 0, 0, 1], out);
+        let (id, rest) = probe_numbers(number);
+        self.write_numbers(id, rest, out);
     }
 
     fn write_numbers(&self, id: i64, rest: [u64; 4], out: &mut Vec<u8>) {
@@ -71,7 +90,7 @@ impl RecordWriter {
             WireFormat::Json => {
                 ([b",\"k\":".as_slice(), b",\"seq\":", b",\"due_ns\":", b",\"amount\":"], 10)
             }
-            WireFormat::Csv => ([b",".as_slice(); 4], 1),
+            WireFormat::Csv | WireFormat::Rkyv => ([b",".as_slice(); 4], 1),
         };
         if self.format == WireFormat::Json {
             out.extend_from_slice(b"{\"id\":");
@@ -90,13 +109,41 @@ impl RecordWriter {
                 out.extend_from_slice(padding);
                 out.extend_from_slice(b"\"}\n");
             }
-            WireFormat::Csv => {
+            WireFormat::Csv | WireFormat::Rkyv => {
                 out.push(b',');
                 out.extend_from_slice(padding);
                 out.push(b'\n');
             }
         }
     }
+}
+
+impl FrameRecords {
+    /// A record for the next frame.
+    pub(super) fn add(&mut self, record: &Record) {
+        let (id, rest) = numbers(record);
+        self.add_numbers(id, rest);
+    }
+
+    /// A probe, as `RecordWriter::write_probe` writes it.
+    pub(super) fn add_probe(&mut self, number: u64) {
+        let (id, rest) = probe_numbers(number);
+        self.add_numbers(id, rest);
+    }
+
+    fn add_numbers(&mut self, id: i64, rest: [u64; 4]) {
+        let [key, sequence, due_ns, amount] = rest.map(signed);
+        self.stage([id, key, sequence, due_ns, amount]);
+    }
+}
+
+fn numbers(record: &Record) -> (i64, [u64; 4]) {
+    let Record { id, key, sequence, due_ns, amount } = *record;
+    (signed(id), [key, sequence, due_ns, amount])
+}
+
+fn probe_numbers(number: u64) -> (i64, [u64; 4]) {
+    (-1 - signed(number), [0, 0, 0, 1])
 }
 
 fn signed(number: u64) -> i64 {
@@ -118,21 +165,31 @@ pub(super) struct ResultRow {
 pub(super) struct ResultReader {
     format: WireFormat,
     framer: Framer<EveryLine>,
+    frames: Option<Box<FrameResults>>,
 }
 
 impl ResultReader {
     pub(super) fn new(format: WireFormat) -> ResultReader {
-        ResultReader { format, framer: Framer::new(EveryLine, RESULT_BYTES_MAX, 0) }
+        let frames = (format == WireFormat::Rkyv).then(|| Box::new(FrameResults::new()));
+        ResultReader { format, framer: Framer::new(EveryLine, RESULT_BYTES_MAX, 0), frames }
+    }
+
+    /// What the connection begins with.
+    pub(super) fn begin(&mut self) -> Vec<u8> {
+        self.frames.as_mut().map_or_else(Vec::new, |frames| frames.begin())
     }
 
     /// Hands every result that `bytes` complete to `emit`, or what is wrong with it.
     pub(super) fn feed(&mut self, bytes: &[u8], mut emit: impl FnMut(Result<ResultRow, String>)) {
+        if let Some(frames) = &mut self.frames {
+            return frames.feed(bytes, &mut emit);
+        }
         let format = self.format;
         self.framer.feed(bytes, &mut |framed| {
             let row = match format {
                 _ if framed.too_long => None,
                 WireFormat::Json => read_json(framed.bytes),
-                WireFormat::Csv => read_csv(framed.bytes),
+                WireFormat::Csv | WireFormat::Rkyv => read_csv(framed.bytes),
             };
             emit(row.ok_or_else(|| unreadable(format, framed.bytes)));
         });

@@ -110,6 +110,8 @@ enum FormatChoice {
     Json,
     /// Comma-separated
     Csv,
+    /// Frames of the native protocol; the relay they are compared with passes on lines of JSON
+    Rkyv,
 }
 
 impl From<ShapeChoice> for Shape {
@@ -127,6 +129,7 @@ impl From<FormatChoice> for WireFormat {
         match format {
             FormatChoice::Json => WireFormat::Json,
             FormatChoice::Csv => WireFormat::Csv,
+            FormatChoice::Rkyv => WireFormat::Rkyv,
         }
     }
 }
@@ -235,11 +238,10 @@ fn measurable(job: &Job) -> Result<WireFormat, String> {
     match (source.format_name(), sink.format_name()) {
         (Some("json"), Some("json")) => Ok(WireFormat::Json),
         (Some("csv"), Some("csv")) => Ok(WireFormat::Csv),
-        _ => {
-            Err("cannot be measured: source and sink must both have the format \"json\", or both \
-                  \"csv\""
-                .to_owned())
-        }
+        (Some("rkyv"), Some("rkyv")) => Ok(WireFormat::Rkyv),
+        _ => Err("cannot be measured: source and sink must both have the format \"json\", both \
+                  \"csv\", or both \"rkyv\""
+            .to_owned()),
     }
 }
 

@@ -19,9 +19,12 @@ fn count(figures: &Value, field: &str) -> u64 {
 #[test]
 fn every_record_of_the_bundled_job_is_accounted_for() {
     let directory = Directory::new();
-    for options in
-        ["", " --format csv --shape square", " --connections 3 --zipf 0.99 --shape poisson"]
-    {
+    for options in [
+        "",
+        " --format csv --shape square",
+        " --connections 3 --zipf 0.99 --shape poisson",
+        " --format rkyv --connections 2",
+    ] {
         let outcome = bench(&directory, &format!("{LOAD} --verify --json{options}"));
         outcome.expect_code(0);
         let report = document(&outcome);
@@ -233,7 +236,7 @@ fn options_are_checked_before_anything_happens() {
     check("latency --rate 2G", 2, "is more than 1000000000");
     check("latency --rate 1G --duration 1d", 2, "shorten --duration");
     check("latency --duration 0s", 2, "must be positive");
-    check("latency --format frames", 2, "possible values: json, csv");
+    check("latency --format frames", 2, "possible values: json, csv, rkyv");
     check("latency --keys 0", 2, "must be positive");
     check("latency --connections 0", 2, "0 is not in 1..=1000");
     check("latency --input 127.0.0.1:1", 2, "--output");
