@@ -14,7 +14,7 @@ rm -rf "$data/hot-items"
 awk -f scripts/bids.awk -v count="$bids" >"$data/bids.json"
 
 say "running config/quickstart.toml"
-"$CARGO_TARGET_DIR/release/pelton" run config/quickstart.toml --report "$data/report.json" --fresh
+"$CARGO_TARGET_DIR/release/pelton" run config/quickstart.toml --report "$data/report.json" --fresh --log text
 
 results=$(cat "$data"/hot-items/* | wc -l)
 say "five of $results results in $data/hot-items:"

@@ -3,8 +3,9 @@
 //! Read: `error` (how a job ends badly) · `prepare` (nothing outside the process is changed) ·
 //! `claims` (what no two tables may share) · `definition` (is it the same job) · `connect` (sources and sinks, per core) · `run` (start order, supervision, end) · `signals` ·
 //! `progress` · `totals` · `ledger` · `report` · `live` (a running job) with `status` and `prometheus` (what is told of it) · `http` ·
-//! `screen` (the same on a terminal) · `log` (what is said) · `notify` (the service manager) · `names` · `explain` · `why` · `doctor`.
+//! `audience` (who is told without asking), `screen`, `log`, `notify` · `names` · `explain` · `why` · `doctor`.
 
+mod audience;
 mod claims;
 mod connect;
 mod definition;

@@ -10,17 +10,16 @@ use std::sync::Arc;
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::Duration;
 
+use super::audience::Audience;
 use super::connect::Connectors;
 use super::definition::definition_hash;
 use super::http::{Listen, Question, Server};
 use super::live::{Live, RunIdentity};
 use super::log::{self, Log, LogFormat};
 use super::names::Names;
-use super::notify::Notifier;
 use super::prepare::{Prepared, PreparedSink, prepare};
-use super::progress::Progress;
 use super::report::{Report, RunFacts};
-use super::screen::{self, Screen};
+use super::screen;
 use super::signals::StopSignals;
 use super::totals::Totals;
 use super::{ErrorClass, JobError, ledger};
@@ -84,7 +83,7 @@ pub(super) fn run(job: &Job, options: &RunOptions, log: &Log) -> Result<(), JobE
         cpus,
     };
     let mut running = Running::start(job, &prepared, connectors, identity, (options, log))?;
-    let ended = running.supervise(&prepared, began_ns, log);
+    let ended = running.supervise(&prepared, began_ns);
     let ended = ended.and_then(|()| running.end());
     let totals = running.totals();
     let violations = || ledger::violations(prepared.stages(), &prepared.diversions, &totals);
@@ -159,15 +158,12 @@ impl From<JobCommand> for Outcome {
 }
 
 /// Cores that run, and their newest reports.
-struct Running {
+struct Running<'a> {
     cores: Option<reactor::RunningCores>,
     stop: StopSignals,
     news: mpsc::Receiver<News>,
     live: Live,
-    screen: Option<Screen>,
-    notifier: Notifier,
-    /// The user has read that the job is stopping.
-    told_stopping: bool,
+    audience: Audience<'a>,
 }
 
 /// What the housekeeping thread waits for.
@@ -176,15 +172,15 @@ enum News {
     Question(Question),
 }
 
-impl Running {
+impl<'a> Running<'a> {
     /// Once it returns, a signal is obeyed: windows that are open are fired first if `drain`.
     fn start(
         job: &Job,
         prepared: &Prepared,
         connectors: Connectors,
         identity: RunIdentity,
-        (options, log): (&RunOptions, &Log),
-    ) -> Result<Running, JobError> {
+        (options, log): (&RunOptions, &'a Log),
+    ) -> Result<Running<'a>, JobError> {
         let cpus = identity.cpus.clone();
         let live = Live::new(identity, Names::of(prepared));
         let spin = match job.reactor.spin {
@@ -224,28 +220,26 @@ impl Running {
         let cores = cores.start(factories)?;
         // Where it fails this thread shares a core's CPU, which is slower and not wrong.
         let _ = reactor::leave_core_cpus(&cpus);
-        let wants_screen = !options.plain && log.format == LogFormat::Text;
-        let screen = if wants_screen { open_screen(prepared, &cpus, log) } else { None };
-        let notifier = Notifier::of_environment();
-        Ok(Running { cores: Some(cores), stop, news, live, screen, notifier, told_stopping: false })
+        let prints = |sink: &PreparedSink| matches!(sink.config.connector, SinkConnector::Print);
+        let prints = prepared.sinks.iter().any(prints);
+        let wants_screen = !options.plain && screen::is_possible(prints);
+        let audience = Audience::gather(log, &cpus, wants_screen);
+        Ok(Running { cores: Some(cores), stop, news, live, audience })
     }
 
     /// Until every core has sent its last report.
-    fn supervise(&mut self, prepared: &Prepared, began_ns: u64, log: &Log) -> Result<(), JobError> {
-        let ended = self.watch(prepared, began_ns, log);
-        self.tell_stopping();
-        self.notifier.stopping();
-        self.leave_screen(log);
+    fn supervise(&mut self, prepared: &Prepared, began_ns: u64) -> Result<(), JobError> {
+        let ended = self.watch(prepared, began_ns);
+        self.audience.end(self.stop.is_requested());
         ended
     }
 
-    fn watch(&mut self, prepared: &Prepared, began_ns: u64, log: &Log) -> Result<(), JobError> {
-        let mut progress = Progress::default();
+    fn watch(&mut self, prepared: &Prepared, began_ns: u64) -> Result<(), JobError> {
         let interval_ns = nanos(PROGRESS_INTERVAL);
         let (mut printed_ns, mut stopping_ns) = (began_ns, None);
         while !self.live.all_final() {
             let due_ns = printed_ns + interval_ns;
-            let next_ns = due_ns.min(self.notifier.due_ns());
+            let next_ns = due_ns.min(self.audience.due_ns());
             let left_ns = next_ns.saturating_sub(SystemClock.monotonic_ns());
             match self.news.recv_timeout(Duration::from_nanos(left_ns)) {
                 Ok(News::Report(report)) => self.take(*report)?,
@@ -257,22 +251,14 @@ impl Running {
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => return Err(self.core_lost()),
             }
-            self.tell_stopping();
             let now_ns = SystemClock.monotonic_ns();
-            self.tell_manager(now_ns);
+            self.audience.often(&self.live, now_ns, self.stop.is_requested());
             if now_ns < due_ns {
                 continue;
             }
             let totals = self.totals();
-            let line =
-                progress.next(&totals, seconds(now_ns - began_ns), seconds(now_ns - printed_ns));
-            if let Some(line) = line {
-                self.notifier.status(&line.text);
-                if self.screen.is_none() {
-                    line.tell();
-                }
-            }
-            self.show(log);
+            let times = (seconds(now_ns - began_ns), seconds(now_ns - printed_ns));
+            self.audience.regularly(&self.live, &totals, times, self.stop.is_requested());
             printed_ns = now_ns;
             reactor::return_freed_memory();
             if self.stop.is_requested() {
@@ -309,38 +295,6 @@ impl Running {
         self.live.totals()
     }
 
-    /// That a signal was obeyed, once.
-    fn tell_stopping(&mut self) {
-        if self.stop.is_requested() && !self.told_stopping {
-            self.told_stopping = true;
-            self.notifier.stopping();
-            log::state("stopping: reading has ended, what is in flight is being finished");
-        }
-    }
-
-    /// That the job is ready, and that it lives.
-    fn tell_manager(&mut self, now_ns: u64) {
-        if self.live.is_ready() {
-            self.notifier.ready();
-        }
-        self.notifier.watchdog(now_ns, self.live.silent_core().is_none());
-    }
-
-    /// A new picture on the screen, if there is one.
-    fn show(&mut self, log: &Log) {
-        let Some(screen) = &self.screen else { return };
-        if !screen.show(self.live.status(self.stop.is_requested())) {
-            self.leave_screen(log);
-        }
-    }
-
-    /// What was said on the screen is said again: it goes with its picture.
-    fn leave_screen(&mut self, log: &Log) {
-        if let Some(screen) = self.screen.take() {
-            log.say_again(screen.close());
-        }
-    }
-
     /// Every core dropped its line without a last report.
     fn core_lost(&mut self) -> JobError {
         let ended = self.cores.take().map(reactor::RunningCores::join).unwrap_or_default();
@@ -359,24 +313,6 @@ impl Running {
         }
         let ended_by = self.live.reports().map(|report| report.ended_by).max();
         Ok(ended_by.unwrap_or(JobCommand::Run).into())
-    }
-}
-
-/// The live screen, where it can be shown. A job runs without it all the same.
-fn open_screen(prepared: &Prepared, cpus: &[usize], log: &Log) -> Option<Screen> {
-    let prints = |sink: &PreparedSink| matches!(sink.config.connector, SinkConnector::Print);
-    if !screen::is_possible(prepared.sinks.iter().any(prints)) {
-        return None;
-    }
-    match Screen::open(cpus) {
-        Ok(screen) => {
-            log.show_on(screen.messenger());
-            Some(screen)
-        }
-        Err(error) => {
-            log::note(&format!("no live screen on this terminal: {error}"));
-            None
-        }
     }
 }
 

@@ -1,8 +1,9 @@
 //! Rates from reports, who holds a watermark back, and cores that fall silent.
 
+use super::reading::lowest;
 use super::*;
 use crate::dataflow::{Graph, SinkIndex};
-use crate::metrics::{CoreActivity, SinkCounters, SourceCounters};
+use crate::metrics::{CoreActivity, LatencyPart, SinkCounters, SourceCounters};
 use crate::record::{Timestamp, Watermark};
 use crate::source::HoldingBack;
 use crate::worker::{BlockedBy, BlockedStatus, SourceStatus};

@@ -3,10 +3,10 @@
 use super::job;
 use crate::support::{Directory, Outcome};
 
-/// A job of two seconds on a terminal of 80 columns and 24 lines, after commands of the shell; where
+/// A job of three seconds on a terminal of 80 columns and 24 lines, after commands of the shell; where
 /// there is no `script`, nothing.
 fn on_a_terminal(before: &str, sink: &str, arguments: &str) -> Option<Outcome> {
-    let source = "[sources.n]\nconnector = \"datagen\"\nrows = 4000\nrows_per_second = 2000\n\
+    let source = "[sources.n]\nconnector = \"datagen\"\nrows = 6000\nrows_per_second = 2000\n\
                   schema = \"v BIGINT\"\n";
     let tables = format!("{source}[sinks.out]\n{sink}");
     let directory = Directory::with_job(&job(&tables, "INSERT INTO out SELECT v FROM n"));
@@ -40,13 +40,13 @@ fn a_terminal_gets_a_screen_and_is_given_back_at_the_end() {
     let Some(outcome) = on_a_terminal("", BLACKHOLE, "") else { return };
     outcome.expect_code(0);
     let after = expect_given_back(&outcome);
-    assert!(after.contains("j finished: 4000 records in, 4000 rows out"), "{after:?}");
+    assert!(after.contains("j finished: 6000 records in, 6000 rows out"), "{after:?}");
 }
 
 #[test]
 fn a_terminal_is_given_back_when_a_second_signal_ends_the_process() {
     // The signals are sent from beside it: the shell that becomes the program has its number.
-    let signals = "(sleep 1.2; kill -TERM \\$\\$; kill -INT \\$\\$) &";
+    let signals = "(sleep 2.5; kill -TERM \\$\\$; kill -INT \\$\\$) &";
     // Nobody takes its rows, so that one signal does not end it.
     let sink = "connector = \"tcp\"\nconnect = \"127.0.0.1:1\"\nformat = \"csv\"\n";
     let Some(outcome) = on_a_terminal(signals, sink, "") else { return };
