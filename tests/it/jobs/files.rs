@@ -181,7 +181,7 @@ CREATE TABLE bid (
   changed TIMESTAMP_LTZ(3) METADATA FROM 'file.modification-time',
   `path` STRING METADATA FROM 'file.path'
 ) WITH ('connector' = 'filesystem', 'path' = 'in', 'format' = 'json');
-INSERT INTO out SELECT label, `file.size` AS length, changed > TO_TIMESTAMP_LTZ(1577836800000, 3) AS recent,
+INSERT INTO out SELECT label, `file.size` AS file_bytes, changed > TO_TIMESTAMP_LTZ(1577836800000, 3) AS recent,
   RIGHT(`path`, 10) AS tail FROM bid WHERE auction > 1;
 INSERT INTO names SELECT name FROM bid /*+ OPTIONS('path' = 'in/b.json') */;
 ";
@@ -197,8 +197,8 @@ INSERT INTO names SELECT name FROM bid /*+ OPTIONS('path' = 'in/b.json') */;
         assert_eq!(
             directory.rows("out"),
             [
-                r#"{"label":"a.json:2","length":28,"recent":true,"tail":"/in/a.json"}"#,
-                r#"{"label":"b.json:3","length":14,"recent":true,"tail":"/in/b.json"}"#,
+                r#"{"label":"a.json:2","file_bytes":28,"recent":true,"tail":"/in/a.json"}"#,
+                r#"{"label":"b.json:3","file_bytes":14,"recent":true,"tail":"/in/b.json"}"#,
             ]
         );
         assert_eq!(directory.rows("names"), [r#"{"name":"b.json"}"#]);
