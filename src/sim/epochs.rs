@@ -146,8 +146,8 @@ impl Simulation<'_> {
         let limits: Vec<CaptureLimits> = wakers.iter().map(|_| self.limits()).collect();
         let interval_ns = self.rng.u64(..5_000_000);
         let found = self.logs.found();
-        let restore = found.as_deref();
-        let restore = restore.map(|found| Restore::open(found).expect("the epoch can be read"));
+        let restore =
+            found.as_deref().map(|epoch| Restore::open(epoch).expect("the epoch can be read"));
         let first = self.logs.next_epoch();
         self.logs.begin();
         let mut cores = Vec::new();
