@@ -430,7 +430,7 @@ fn check(scenario: &Scenario, seeds: u64) {
         // The scenario is one in which something happens.
         let Coverage { crashes, restored, epochs, base_bytes, turns_without_room } = coverage;
         let is_enough = crashes > seeds
-            && restored > seeds
+            && restored > seeds / 2
             && epochs > seeds
             && turns_without_room > seeds
             && (base_bytes > 0 || !scenario.keeps);
