@@ -136,7 +136,7 @@ fn begin<S: Storage>(storage: &S, request: RecoveryRequest, found: &Found) -> Re
     let record = Record {
         directory_id: request.new_id,
         run: request.run,
-        next_epoch: old.map_or(1, |old| old.next_epoch + EPOCHS_IN_FLIGHT_MAX),
+        next_epoch: old.map_or(1, |old| old.next_epoch.saturating_add(EPOCHS_IN_FLIGHT_MAX)),
         seals: Vec::new(),
         commit: CommitRecord::default(),
     };
@@ -171,7 +171,8 @@ fn go_on<S: Storage>(
         seals.extend_from_slice(&keep.chain.seals);
         kept.insert(range.journal, keep);
     }
-    let next_epoch = before.next_epoch.max(commit.epoch + 1) + EPOCHS_IN_FLIGHT_MAX;
+    let next_epoch = before.next_epoch.max(commit.epoch.saturating_add(1));
+    let next_epoch = next_epoch.saturating_add(EPOCHS_IN_FLIGHT_MAX);
     let directory_id = before.directory_id;
     Ok(Recovered { record: Record { directory_id, run, next_epoch, seals, commit }, kept, numbers })
 }
@@ -197,8 +198,8 @@ fn newest<S: Storage>(
             _ => commit,
         };
     }
-    let known = commit.epoch.max(before.next_epoch - 1);
-    if seen.0 > known + EPOCHS_IN_FLIGHT_MAX {
+    let known = commit.epoch.max(before.next_epoch.saturating_sub(1));
+    if seen.0 > known.saturating_add(EPOCHS_IN_FLIGHT_MAX) {
         let file = storage.path(&seen.1).display().to_string();
         let reason = format!(
             "holds entries of epoch {}, and no record of an epoch after {} is left",
@@ -313,11 +314,11 @@ impl<S: Storage> Recovered<S> {
             journal,
             run: self.record.run,
             directory_id: self.record.directory_id,
-            next_number: self.numbers.get(&journal).copied().unwrap_or(0) + 1,
+            next_number: self.numbers.get(&journal).copied().unwrap_or(0).saturating_add(1),
             writer: WriterStart {
                 position,
                 sequence,
-                epoch: self.record.next_epoch - 1,
+                epoch: self.record.next_epoch.saturating_sub(1),
                 // Journals of cores that are no more are in the record for a while, too.
                 journals: journals + self.record.commit.ranges.len(),
                 segments: segments.iter().map(|header| header.number).collect(),

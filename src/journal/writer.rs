@@ -98,8 +98,11 @@ pub struct Writer<M: SegmentMemory = MappedFile> {
     sequence: u64,
     /// The last epoch that ended here.
     ended: u64,
-    /// The last epoch that is known to exist.
+    /// Ends of epochs that are not known to exist.
+    ends: VecDeque<(u64, Position)>,
+    /// The last epoch that is known to exist, and where it ends here.
     committed: u64,
+    committed_to: Position,
     epoch_begin: Position,
     current: Option<Part<M>>,
     ready: VecDeque<Part<M>>,
@@ -150,7 +153,9 @@ impl<M: SegmentMemory> Writer<M> {
             position: start.position,
             sequence: start.sequence,
             ended: start.epoch,
+            ends: VecDeque::new(),
             committed: start.epoch,
+            committed_to: start.position,
             epoch_begin: start.position,
             current: None,
             ready: VecDeque::new(),
@@ -218,6 +223,7 @@ impl<M: SegmentMemory> Writer<M> {
         self.ended = epoch;
         let (from, to) = (self.epoch_begin, self.position);
         self.epoch_begin = to;
+        self.ends.push_back((epoch, to));
         EpochRange { journal: self.journal, epoch, from, to, sequence: self.sequence }
     }
 
@@ -239,6 +245,9 @@ impl<M: SegmentMemory> Writer<M> {
     /// `epoch` exists: its record is durable, here or elsewhere.
     pub fn note_committed(&mut self, epoch: u64) {
         self.committed = self.committed.max(epoch);
+        while let Some((_, to)) = self.ends.pop_front_if(|(ended, _)| *ended <= epoch) {
+            self.committed_to = to;
+        }
     }
 
     /// Begins to make everything durable that was appended so far; see [`Writer::durable`].
@@ -251,10 +260,12 @@ impl<M: SegmentMemory> Writer<M> {
     }
 
     /// Segments that end before `position` are needed no more: neither by an epoch that exists nor by
-    /// one to come.
+    /// one to come. The one in which the last epoch that exists ends is kept in any case: the record
+    /// names it, even if nothing in it is needed.
     pub fn recycle_before(&mut self, position: Position) {
         let in_use = self.left.front().or(self.current.as_ref()).map(|part| part.header.number);
-        let needed = position.segment.min(in_use.unwrap_or(u64::MAX));
+        let named = position.segment.min(self.committed_to.segment);
+        let needed = named.min(in_use.unwrap_or(u64::MAX));
         while let Some(segment) = self.segments.pop_front_if(|segment| *segment < needed) {
             self.unsent.push_back(ToSupply::Recycle { segment });
         }

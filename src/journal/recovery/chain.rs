@@ -260,7 +260,7 @@ impl<S: Storage> Entries<S> {
             }
             self.epoch = header.epoch;
         }
-        self.sequence = Some(header.sequence + 1);
+        self.sequence = Some(header.sequence.wrapping_add(1));
         self.at.offset = offset + header.stored_bytes();
         Ok(match header.kind {
             EntryKind::Data => Step::Data(header, payload),

@@ -289,7 +289,9 @@ impl Life {
         for writer in self.cores.iter_mut().flat_map(|core| &mut core.writers) {
             writer.note_committed(record.epoch);
             let range = record.range(writer.journal()).expect("of this run");
-            writer.recycle_before(range.from);
+            // Where nothing is needed, any place is before what is.
+            let is_empty = range.from == range.to;
+            writer.recycle_before(if is_empty { writer.position() } else { range.from });
         }
         Phase::Idle { ticks: 0 }
     }
