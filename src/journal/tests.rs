@@ -1,7 +1,13 @@
 //! Journals on the real disk: the helper thread, the core's ring, mapped and direct files.
+//!
+//! Read: `lab` (a process to be cut off) · `figures` (what stores and syncs take).
+
+mod figures;
+mod lab;
 
 use std::path::Path;
 use std::sync::Arc;
+use std::thread::JoinHandle;
 
 use super::*;
 use crate::reactor::{Clock, CoreIo, Io, SystemClock, ThreadBell, Wake};
@@ -50,9 +56,16 @@ fn payload(epoch: u64, number: u32, kind: Kind) -> Vec<u8> {
     (0..length).map(|at: usize| first ^ at.to_le_bytes()[0] ^ kind.name().as_bytes()[0]).collect()
 }
 
-/// A run that appends `entries` to every journal in each of `epochs` epochs, and to the ingest journal
-/// after that.
-fn run(path: &Path, epochs: u64, entries: u32) -> (u64, Appended) {
+/// A run of one core.
+struct Run {
+    recovered: Recovered<Files>,
+    io: CoreIo,
+    /// State, ingest, output.
+    writers: Vec<Writer>,
+    supply: JoinHandle<()>,
+}
+
+fn begin(path: &Path) -> Run {
     let directory = Directory::open(path, "j", false).unwrap();
     let files = Files::new(path);
     let request = RecoveryRequest { run: directory.run(), fresh: false, new_id: 99 };
@@ -64,8 +77,14 @@ fn run(path: &Path, epochs: u64, entries: u32) -> (u64, Appended) {
         let bell: Arc<dyn Wake> = bell.clone();
         writers.push(supply.add(&files, &start, OPTIONS, (Arc::new(Awake), bell)));
     }
-    let thread = start_supply(supply, bell, &[]).unwrap();
-    let mut io = CoreIo::for_test();
+    let supply = start_supply(supply, bell, &[]).unwrap();
+    Run { recovered, io: CoreIo::for_test(), writers, supply }
+}
+
+/// A run that appends `entries` to every journal in each of `epochs` epochs, and to the ingest journal
+/// after that.
+fn run(path: &Path, epochs: u64, entries: u32) -> (u64, Appended) {
+    let Run { recovered, mut io, mut writers, supply } = begin(path);
     let mut appended = Vec::new();
     let mut epoch = recovered.next_epoch();
     for _ in 0..epochs {
@@ -82,7 +101,7 @@ fn run(path: &Path, epochs: u64, entries: u32) -> (u64, Appended) {
     let end = writer.position();
     until(&mut io, &mut writers, |_, writers| (writers[1].durable() == end).then_some(()));
     drop(writers);
-    thread.join().unwrap();
+    supply.join().unwrap();
     (epoch - 1, appended)
 }
 
@@ -115,8 +134,8 @@ fn commit(io: &mut CoreIo, writers: &mut [Writer], epoch: u64) {
     let record = CommitRecord { epoch, ranges };
     for _ in 0..2 {
         until(io, writers, |_, writers| writers[0].append_commit(&record).ok());
-        writers[0].sync(io.disk());
     }
+    writers[0].sync(io.disk());
     let end = writers[0].position();
     until(io, writers, |_, writers| (writers[0].durable() >= end).then_some(()));
     for (writer, range) in writers.iter_mut().zip(&record.ranges) {
