@@ -91,7 +91,7 @@ impl Column {
     }
 
     /// Appends a whole number.
-    #[inline]
+    #[inline(always)]
     pub(super) fn push_integer(&mut self, value: i64, text: &[u8]) -> Result<(), Fault> {
         match (&mut self.values, self.field.data_type()) {
             (Values::I64(values), DataType::Int64) => values.push(value),

@@ -44,7 +44,7 @@ impl JsonParser {
 }
 
 impl RecordParser for JsonParser {
-    #[inline]
+    #[inline(always)]
     fn parse(&mut self, record: &[u8], columns: &mut [Column]) -> Result<Parsed, String> {
         if record.first() != Some(&b'{') && record.trim_ascii().is_empty() {
             return Ok(Parsed::Nothing);

@@ -142,7 +142,7 @@ impl<P: RecordParser, B: Boundary> Decoder for RecordDecoder<P, B> {
 }
 
 impl<P: RecordParser> Intake<P> {
-    #[inline]
+    #[inline(always)]
     fn accept(&mut self, framed: Framed<'_>) {
         if framed.too_long {
             let reason = format!("longer than line_max ({} bytes)", framed.bytes.len());

@@ -46,7 +46,7 @@ impl ObjectReader {
     }
 
     /// Reads the object that begins here or behind blanks. `depth` counts it and those around it.
-    #[inline]
+    #[inline(always)]
     pub(super) fn read(&mut self, reader: &mut Reader<'_>, depth: usize) -> Result<(), Broken> {
         self.tokens.iter_mut().for_each(|token| token.kind = Kind::Missing);
         reader.skip_blanks();

@@ -109,7 +109,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Reads the value that begins here or behind blanks. `depth` containers are open.
-    #[inline]
+    #[inline(always)]
     pub(super) fn value(&mut self, depth: usize) -> Result<Token, Broken> {
         match self.peek() {
             Some(b'"') => self.string(),
@@ -141,7 +141,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Reads a string; the quote is here.
-    #[inline]
+    #[inline(always)]
     pub(super) fn string(&mut self) -> Result<Token, Broken> {
         let start = self.at + 1;
         let mut kind = Kind::Text;
@@ -160,7 +160,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Reads a number; its sign or first digit is here.
-    #[inline]
+    #[inline(always)]
     fn number(&mut self) -> Result<Token, Broken> {
         let start = self.at;
         let negative = self.line[start] == b'-';

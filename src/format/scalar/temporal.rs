@@ -70,7 +70,7 @@ fn from_above(seconds: i64, rest: i64, per_second: i64) -> Option<i64> {
 }
 
 /// Days since 1970-01-01 of `YYYY-MM-DD`, if there is such a day.
-#[inline]
+#[inline(always)]
 fn days_of(text: &[u8; 10]) -> Option<i64> {
     let [y1, y2, y3, y4, dash1, m1, m2, dash2, d1, d2] = *text;
     let year = i64::from(two_digits(y1, y2)?) * 100 + i64::from(two_digits(y3, y4)?);
