@@ -30,14 +30,20 @@ use crate::source::file::origin;
 use crate::source::sequence::{ChunkStart, Dealing, HeldBatch, Sequence};
 use crate::source::watermark::batch_of;
 use crate::source::{
-    Admitted, Arrival, EventTimeOptions, Rejection, RunningWatermark, Source, SourceMessage,
-    SourceOutput, SourceProgress,
+    Admitted, Arrival, EventTimeOptions, PositionError, Rejection, RunningWatermark, Source,
+    SourceMessage, SourceOutput, SourceProgress,
 };
-use crate::stdx::{CoreId, Failure};
+use crate::stdx::{ByteReader, ByteWriter, CoreId, Failure, Malformed};
 use plan::{FrameChunk, message};
 
 /// More rows than any chunk has: a chunk has some megabytes, and a frame 2^20 rows.
 const CHUNK_ROWS_MAX: u64 = 1 << 36;
+
+/// A place in a file is the first byte of a frame, and a row of it in so many lower bits.
+const ROW_BITS: u32 = 21;
+
+/// Of the bytes of a position.
+const POSITION_VERSION: u8 = 1;
 
 /// Everything a frame file source must know on one core.
 #[derive(Clone, Debug)]
@@ -62,8 +68,8 @@ pub struct FrameFileSource {
     /// What is left of the chunk at hand.
     chunk: Option<FrameChunk>,
     reading: Option<Reading>,
-    /// Records of that chunk that are held.
-    chunk_records: u64,
+    /// Rows of the next frame that an earlier run has read.
+    known_rows: usize,
     /// Inside the chunk at hand.
     watermark: RunningWatermark,
     phase: Phase,
@@ -76,9 +82,11 @@ struct Reading {
     origin: Arc<str>,
     /// Where the frame lies in its file.
     place: u64,
+    /// Behind the frame.
+    end: u64,
     rows: RecordBatch,
     at: usize,
-    /// Rows that cannot be read.
+    /// Rows of it that are none.
     rejections: Vec<Rejection>,
 }
 
@@ -101,7 +109,7 @@ impl FrameFileSource {
             plan,
             chunk: None,
             reading: None,
-            chunk_records: 0,
+            known_rows: 0,
             watermark: RunningWatermark::new(Timestamp::MIN),
             phase: Phase::Reading,
             failure: None,
@@ -120,6 +128,9 @@ impl FrameFileSource {
             self.hold(clock, out);
             return true;
         }
+        if self.complete_chunk_if_read(out) {
+            return true;
+        }
         let chunk = match self.chunk {
             Some(chunk) => chunk,
             None => match self.begin_chunk() {
@@ -127,6 +138,10 @@ impl FrameFileSource {
                 None => return false,
             },
         };
+        if chunk.start == chunk.end {
+            // An earlier run has read it to its end.
+            return true;
+        }
         if let Err(fault) = self.begin_frame(chunk, out) {
             let path = self.plan.file(chunk.file).path.display();
             let message = format!("{path}: at byte {}: {fault}", chunk.start);
@@ -138,12 +153,15 @@ impl FrameFileSource {
     }
 
     fn begin_chunk(&mut self) -> Option<FrameChunk> {
-        let ChunkStart { number, .. } = self.sequence.next_chunk()?;
-        let chunk = self.plan.chunk(number).expect("the sequence has the plan's chunks");
+        let ChunkStart { number, progress } = self.sequence.next_chunk()?;
+        let mut chunk = self.plan.chunk(number).expect("the sequence has the plan's chunks");
         self.sequence.begin();
         self.counters.splits_opened += 1;
-        self.chunk_records = 0;
-        self.watermark = RunningWatermark::new(Timestamp::MIN);
+        self.watermark = RunningWatermark::new(progress.watermark);
+        if let Some(at) = progress.at {
+            let (place, row) = split_place(at);
+            (chunk.start, self.known_rows) = (place.clamp(chunk.start, chunk.end), row);
+        }
         let next = number + u64::from(self.options.core_count);
         if let Some(ahead) = self.plan.chunk(next) {
             self.plan.file(ahead.file).mapped.read_ahead(ahead.start..ahead.end);
@@ -167,14 +185,16 @@ impl FrameFileSource {
             let FrameRead { rows, rejected } = file.columns.read(&payload.into())?;
             self.counters.frames_in += 1;
             let origin = origin(&self.options.name, &file.path);
-            let place = chunk.start as u64;
-            let rejections = rejected.into_iter().map(|(row, reason)| {
+            let (place, end) = (chunk.start as u64, end as u64);
+            let rejection = |(row, reason)| {
                 let (kind, origin) = (RejectionKind::Decode, Arc::clone(&origin));
                 let reason = format!("row {row} of its frame: {reason}");
                 Rejection { kind, origin, offset: place, reason, raw: Vec::new() }
-            });
-            let rejections = rejections.collect();
-            self.reading = Some(Reading { origin, place, rows, at: 0, rejections });
+            };
+            let at = std::mem::take(&mut self.known_rows).min(rows.num_rows());
+            let is_begun = at > 0;
+            let rejections = rejected.into_iter().filter(|_| !is_begun).map(rejection).collect();
+            self.reading = Some(Reading { origin, place, end, rows, at, rejections });
         }
         self.chunk = Some(FrameChunk { start: end, ..chunk });
         self.complete_chunk_if_read(out);
@@ -195,9 +215,10 @@ impl FrameFileSource {
         });
         let wall = Timestamp::from_millis(clock.wall_ms());
         let arrival = Arrival { monotonic_ns: clock.monotonic_ns(), wall };
-        let mut rejections = std::mem::take(&mut reading.rejections);
-        self.chunk_records += (count + rejections.len()) as u64;
-        let end = self.chunk_records;
+        let end = match reading.at == reading.rows.num_rows() {
+            true => join_place(reading.end, 0),
+            false => join_place(reading.place, reading.at),
+        };
         let decoded = Decoded { rows, provenance, end };
         let Admitted { batch, rejected } = match &self.options.event_time {
             Some(EventTimeOptions { rules, .. }) => {
@@ -205,25 +226,55 @@ impl FrameFileSource {
             }
             None => Admitted { batch: batch_of(decoded, arrival), rejected: Vec::new() },
         };
+        let mut rejections = std::mem::take(&mut reading.rejections);
+        rejections.extend(rejected);
         if reading.at == reading.rows.num_rows() {
             self.reading = None;
         }
-        rejections.extend(rejected);
-        if !batch.is_empty() || !rejections.is_empty() {
-            let watermark_after = self.watermark.get();
-            let held = HeldBatch { batch, rejections, watermark_after, end };
-            self.sequence.current().batches.push_back(held);
-        }
+        let watermark_after = self.watermark.get();
+        let held = HeldBatch { batch, rejections, watermark_after, end };
+        self.sequence.current().batches.push_back(held);
         self.complete_chunk_if_read(out);
     }
 
-    fn complete_chunk_if_read(&mut self, out: &mut dyn SourceOutput) {
+    /// True when that was so.
+    fn complete_chunk_if_read(&mut self, out: &mut dyn SourceOutput) -> bool {
         let is_read = self.chunk.is_some_and(|chunk| chunk.start == chunk.end);
         if is_read && self.reading.is_none() {
             self.chunk = None;
             self.sequence.complete(self.watermark.get(), out);
+            return true;
         }
+        false
     }
+
+    fn take_positions(&mut self, positions: &[&[u8]]) -> Result<(), Malformed> {
+        let mut readers: Vec<ByteReader<'_>> =
+            positions.iter().map(|position| ByteReader::new(position)).collect();
+        for reader in &mut readers {
+            if reader.u8()? != POSITION_VERSION {
+                let reason = "a version of positions that this program does not know";
+                return Err(reader.malformed(reason));
+            }
+            if reader.u64()? != self.plan.identity() {
+                let reason = "the files are not those it had begun to read: put those back, or \
+                              start over with --fresh";
+                return Err(reader.malformed(reason));
+            }
+        }
+        self.sequence.resume(&mut readers)?;
+        readers.into_iter().try_for_each(ByteReader::finish)
+    }
+}
+
+fn join_place(frame: u64, row: usize) -> u64 {
+    assert!(row < 1 << ROW_BITS);
+    frame << ROW_BITS | row as u64
+}
+
+fn split_place(place: u64) -> (usize, usize) {
+    let index = |value| usize::try_from(value).unwrap_or(usize::MAX);
+    (index(place >> ROW_BITS), index(place & ((1 << ROW_BITS) - 1)))
 }
 
 impl Source for FrameFileSource {
@@ -257,10 +308,23 @@ impl Source for FrameFileSource {
 
     fn stop(&mut self, _io: &mut dyn Io) {
         if self.phase == Phase::Reading {
-            (self.chunk, self.reading) = (None, None);
+            (self.reading, self.chunk) = (None, None);
             self.sequence.stop();
             self.phase = Phase::Stopped;
         }
+    }
+
+    fn position(&self) -> Option<Vec<u8>> {
+        let mut writer = ByteWriter::new();
+        writer.u8(POSITION_VERSION);
+        writer.u64(self.plan.identity());
+        self.sequence.write_position(&mut writer);
+        Some(writer.finish())
+    }
+
+    fn resume(&mut self, positions: &[&[u8]]) -> Result<(), PositionError> {
+        let resumed = self.take_positions(positions);
+        resumed.map_err(|error| PositionError::of(&self.options.name, &error))
     }
 
     fn take_failure(&mut self) -> Option<Failure> {

@@ -14,14 +14,17 @@ use crate::format::{
     FRAME_HEADER_BYTES, FrameColumns, FrameHeader, FrameHello, FrameKind, ProtocolFault,
 };
 use crate::limits::{FRAME_HELLO_BYTES_MAX, FRAME_PAYLOAD_BYTES_MAX};
+use crate::record::KeyHasher;
 use crate::source::PlanError;
 use crate::source::file::expand;
+use crate::stdx::ByteWriter;
 
 /// The files of one source and their chunks.
 #[derive(Debug)]
 pub struct FrameFilePlan {
     files: Vec<FrameFile>,
     chunks: Vec<FrameChunk>,
+    identity: u64,
 }
 
 /// One file.
@@ -54,7 +57,8 @@ impl FrameFilePlan {
         chunk_bytes: u64,
     ) -> Result<FrameFilePlan, PlanError> {
         let chunk_bytes = usize::try_from(chunk_bytes).unwrap_or(usize::MAX);
-        let mut plan = FrameFilePlan { files: Vec::new(), chunks: Vec::new() };
+        let mut plan = FrameFilePlan { files: Vec::new(), chunks: Vec::new(), identity: 0 };
+        let mut identity = ByteWriter::new();
         for file_path in expand(path)? {
             let shown = file_path.display();
             let mapped = MappedFile::open(&file_path)
@@ -67,11 +71,20 @@ impl FrameFilePlan {
                 .map_err(|error| fault((0, error)))?;
             let file = plan.files.len();
             let chunks = cut(mapped.bytes(), first, chunk_bytes).map_err(fault)?;
+            identity.bytes(file_path.as_os_str().as_encoded_bytes());
+            identity.u64(mapped.bytes().len() as u64);
+            identity.count(chunks.len());
             let chunk = |(start, end)| FrameChunk { file, start, end };
             plan.chunks.extend(chunks.into_iter().map(chunk));
             plan.files.push(FrameFile { path: file_path.clone(), mapped, columns });
         }
+        plan.identity = KeyHasher::new(0).hash(&identity.finish());
         Ok(plan)
+    }
+
+    /// Equal for plans of the same files, of the same lengths, cut alike: their chunks are the same.
+    pub(super) fn identity(&self) -> u64 {
+        self.identity
     }
 
     /// Number of chunks of the whole sequence.
