@@ -79,7 +79,7 @@ def start(binary, folder, source, cores):
     job = folder / f"{source.stem}.toml"
     job.write_text(JOB.format(cores=cores, source=source))
     report = job.with_suffix(".report")
-    command = [binary, "run", str(job), "--report", str(report)]
+    command = [binary, "run", str(job), "--log", "text", "--report", str(report)]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
     return process, report
 

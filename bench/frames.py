@@ -51,7 +51,8 @@ class Job:
         path = pathlib.Path(folder) / "job.toml"
         path.write_text(text)
         self.report = path.with_suffix(".report")
-        command = [options.binary, "run", "--fresh", str(path), "--report", str(self.report)]
+        command = [options.binary, "run", "--fresh", "--log", "text", str(path)]
+        command += ["--report", str(self.report)]
         self.process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, cwd=folder)
         self.lines = []
 
