@@ -229,7 +229,7 @@ fn a_subscriber_does_not_read() {
 /// One core gets the rows of one key; the source is faster than a window of distinct values.
 #[test]
 fn one_key_has_most_of_the_rows() {
-    let source = "[sources.n]\nconnector = \"datagen\"\nrows_per_second = 1000000\n\
+    let source = "[sources.n]\nconnector = \"datagen\"\nrows_per_second = 100000000\n\
                   schema = \"k BIGINT, v BIGINT, ts TIMESTAMP(3), WATERMARK FOR ts AS ts\"\n\
                   [sources.n.fields]\nk = { min = 1, max = 1 }\nv = { min = 0, max = 1000000000 }\n";
     let sinks = "[sinks.out]\nconnector = \"blackhole\"\n";
