@@ -6,7 +6,7 @@
 
 use std::collections::VecDeque;
 
-use super::log::{Appended, EntryTag, LogEntry, LogPosition, LogRange, StateLog};
+use super::log::{Appended, EntryTag, LogPosition, LogRange, StateLog};
 use super::restore::{EntryRead, RecoveredLogs, RestoreError};
 use crate::journal::{
     CommitRecord, JournalError, JournalId, JournalRange, Kind, MappedFile, Position, Recovered,
@@ -220,18 +220,6 @@ impl<S: Storage> RecoveredLogs for RecoveredJournals<'_, S> {
         let ranges = self.recovered.commit().ranges.iter();
         let states = ranges.filter(|range| range.journal.kind == Kind::State).count();
         u16::try_from(states).expect("limits::CORES_MAX cores at most")
-    }
-
-    fn last(&self, core: CoreId, tag: EntryTag) -> Result<Option<LogEntry>, RestoreError> {
-        let mut last = None;
-        self.each(core, Epoch::new(0), &mut |entry| {
-            if entry.tag == tag.number() {
-                let payload = entry.payload.to_vec();
-                last = Some(LogEntry { epoch: entry.epoch, tag: entry.tag, payload });
-            }
-            Ok(())
-        })?;
-        Ok(last)
     }
 
     fn each(

@@ -33,7 +33,17 @@ pub trait RecoveredLogs {
     ///
     /// # Errors
     /// When the journal cannot be read.
-    fn last(&self, core: CoreId, tag: EntryTag) -> Result<Option<LogEntry>, RestoreError>;
+    fn last(&self, core: CoreId, tag: EntryTag) -> Result<Option<LogEntry>, RestoreError> {
+        let mut last = None;
+        self.each(core, Epoch::new(0), &mut |entry| {
+            if entry.tag == tag.number() {
+                let payload = entry.payload.to_vec();
+                last = Some(LogEntry { epoch: entry.epoch, tag: entry.tag, payload });
+            }
+            Ok(())
+        })?;
+        Ok(last)
+    }
 
     /// Every entry of a core that belongs to epoch `from` or a later one, in their order.
     ///

@@ -38,7 +38,7 @@ use crate::source::sequence::{ChunkStart, Dealing, Sequence};
 use crate::source::{
     EventTimeOptions, PositionError, Source, SourceMessage, SourceOutput, SourceProgress,
 };
-use crate::stdx::{ByteReader, ByteWriter, CoreId, Failure, Malformed};
+use crate::stdx::{CoreId, Failure};
 
 use chunk::{ChunkReader, Step};
 use decode::{Admission, ChunkAdmission, DecodeInto, Decoding, Known, SplitDecoder};
@@ -283,29 +283,11 @@ impl FileSource {
         self.decoder = None;
         self.sequence.complete(self.admission.watermark(), out);
     }
-
-    fn take_positions(&mut self, positions: &[&[u8]]) -> Result<(), Malformed> {
-        let mut readers: Vec<ByteReader<'_>> =
-            positions.iter().map(|position| ByteReader::new(position)).collect();
-        for reader in &mut readers {
-            if reader.u8()? != POSITION_VERSION {
-                let reason = "a version of positions that this program does not know";
-                return Err(reader.malformed(reason));
-            }
-            if reader.u64()? != self.plan.identity() {
-                let reason = "the files are not those it had begun to read: put those back, as long \
-                              as they were, or start over with --fresh";
-                return Err(reader.malformed(reason));
-            }
-        }
-        self.sequence.resume(&mut readers)?;
-        readers.into_iter().try_for_each(ByteReader::finish)?;
-        Ok(())
-    }
 }
 
-/// Of the bytes of a position.
-const POSITION_VERSION: u8 = 1;
+/// Of a position of other files.
+const FILES_CHANGED: &str = "the files are not those it had begun to read: put those back, as long as they \
+                             were, or start over with --fresh";
 
 impl Source for FileSource {
     fn poll(&mut self, io: &mut dyn Io, out: &mut dyn SourceOutput) -> SourceProgress {
@@ -357,15 +339,11 @@ impl Source for FileSource {
     }
 
     fn position(&self) -> Option<Vec<u8>> {
-        let mut writer = ByteWriter::new();
-        writer.u8(POSITION_VERSION);
-        writer.u64(self.plan.identity());
-        self.sequence.write_position(&mut writer);
-        Some(writer.finish())
+        Some(self.sequence.position(self.plan.identity()))
     }
 
     fn resume(&mut self, positions: &[&[u8]]) -> Result<(), PositionError> {
-        let resumed = self.take_positions(positions);
+        let resumed = self.sequence.resume(positions, self.plan.identity(), FILES_CHANGED);
         resumed.map_err(|error| PositionError::of(&self.name, &error))
     }
 

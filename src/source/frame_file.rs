@@ -33,7 +33,7 @@ use crate::source::{
     Admitted, Arrival, EventTimeOptions, PositionError, Rejection, RunningWatermark, Source,
     SourceMessage, SourceOutput, SourceProgress,
 };
-use crate::stdx::{ByteReader, ByteWriter, CoreId, Failure, Malformed};
+use crate::stdx::{CoreId, Failure};
 use plan::{FrameChunk, message};
 
 /// More rows than any chunk has: a chunk has some megabytes, and a frame 2^20 rows.
@@ -42,8 +42,9 @@ const CHUNK_ROWS_MAX: u64 = 1 << 36;
 /// A place in a file is the first byte of a frame, and a row of it in so many lower bits.
 const ROW_BITS: u32 = 21;
 
-/// Of the bytes of a position.
-const POSITION_VERSION: u8 = 1;
+/// Of a position of other files.
+const FILES_CHANGED: &str = "the files are not those it had begun to read: put those back, or start over \
+                             with --fresh";
 
 /// Everything a frame file source must know on one core.
 #[derive(Clone, Debug)]
@@ -247,24 +248,6 @@ impl FrameFileSource {
         }
         false
     }
-
-    fn take_positions(&mut self, positions: &[&[u8]]) -> Result<(), Malformed> {
-        let mut readers: Vec<ByteReader<'_>> =
-            positions.iter().map(|position| ByteReader::new(position)).collect();
-        for reader in &mut readers {
-            if reader.u8()? != POSITION_VERSION {
-                let reason = "a version of positions that this program does not know";
-                return Err(reader.malformed(reason));
-            }
-            if reader.u64()? != self.plan.identity() {
-                let reason = "the files are not those it had begun to read: put those back, or \
-                              start over with --fresh";
-                return Err(reader.malformed(reason));
-            }
-        }
-        self.sequence.resume(&mut readers)?;
-        readers.into_iter().try_for_each(ByteReader::finish)
-    }
 }
 
 fn join_place(frame: u64, row: usize) -> u64 {
@@ -315,15 +298,11 @@ impl Source for FrameFileSource {
     }
 
     fn position(&self) -> Option<Vec<u8>> {
-        let mut writer = ByteWriter::new();
-        writer.u8(POSITION_VERSION);
-        writer.u64(self.plan.identity());
-        self.sequence.write_position(&mut writer);
-        Some(writer.finish())
+        Some(self.sequence.position(self.plan.identity()))
     }
 
     fn resume(&mut self, positions: &[&[u8]]) -> Result<(), PositionError> {
-        let resumed = self.take_positions(positions);
+        let resumed = self.sequence.resume(positions, self.plan.identity(), FILES_CHANGED);
         resumed.map_err(|error| PositionError::of(&self.options.name, &error))
     }
 

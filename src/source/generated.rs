@@ -23,7 +23,7 @@ use crate::source::{
     Admitted, Arrival, EventTimeOptions, PositionError, RunningWatermark, Source, SourceMessage,
     SourceOutput, SourceProgress,
 };
-use crate::stdx::{ByteReader, ByteWriter, CoreId, Malformed};
+use crate::stdx::{CoreId, Malformed};
 
 /// Makes any part of a stream.
 pub trait Generator: Send + Sync {
@@ -167,20 +167,8 @@ impl GeneratedSource {
     }
 
     fn take_positions(&mut self, positions: &[&[u8]]) -> Result<(), Malformed> {
-        let mut readers: Vec<ByteReader<'_>> =
-            positions.iter().map(|position| ByteReader::new(position)).collect();
-        for reader in &mut readers {
-            if reader.u8()? != POSITION_VERSION {
-                return Err(
-                    reader.malformed("a version of positions that this program does not know")
-                );
-            }
-            if reader.u64()? != self.chunk_rows {
-                return Err(reader.malformed("its rows come at another rate now"));
-            }
-        }
-        self.sequence.resume(&mut readers)?;
-        readers.into_iter().try_for_each(ByteReader::finish)?;
+        let changed = "its rows come at another rate now";
+        self.sequence.resume(positions, self.chunk_rows, changed)?;
         let first = self.sequence.first_left();
         let start = first.number.saturating_mul(self.chunk_rows);
         self.first_row = first.progress.at.unwrap_or(start);
@@ -211,9 +199,6 @@ impl GeneratedSource {
         self.sequence.current().batches.push_back(held);
     }
 }
-
-/// Of the bytes of a position.
-const POSITION_VERSION: u8 = 1;
 
 impl Source for GeneratedSource {
     /// One batch at most is pushed, so that operators find it in the cache.
@@ -249,11 +234,7 @@ impl Source for GeneratedSource {
     }
 
     fn position(&self) -> Option<Vec<u8>> {
-        let mut writer = ByteWriter::new();
-        writer.u8(POSITION_VERSION);
-        writer.u64(self.chunk_rows);
-        self.sequence.write_position(&mut writer);
-        Some(writer.finish())
+        Some(self.sequence.position(self.chunk_rows))
     }
 
     fn resume(&mut self, positions: &[&[u8]]) -> Result<(), PositionError> {

@@ -30,6 +30,9 @@ use layout::Layout;
 use maxima::Maxima;
 use position::{CorePosition, RECENT_CHUNKS, Resumed};
 
+/// Of the bytes of a position.
+const POSITION_VERSION: u8 = 1;
+
 /// Chunks a core holds: the one being pushed, and one made ahead of it.
 const HELD_CHUNKS_MAX: usize = 2;
 
@@ -91,8 +94,16 @@ impl Sequence {
         }
     }
 
-    /// Writes where this core stands: what it has pushed has been read.
-    pub(super) fn write_position(&self, out: &mut ByteWriter) {
+    /// Where this core stands: what it has pushed has been read. `identity` is that of what is read.
+    pub(super) fn position(&self, identity: u64) -> Vec<u8> {
+        let mut writer = ByteWriter::new();
+        writer.u8(POSITION_VERSION);
+        writer.u64(identity);
+        self.write_place(&mut writer);
+        writer.finish()
+    }
+
+    fn write_place(&self, out: &mut ByteWriter) {
         let cores = u64::from(self.dealing.core_count);
         let mut left = Vec::new();
         let mut place = self.position;
@@ -121,11 +132,34 @@ impl Sequence {
         position.encode(out);
     }
 
-    /// Goes on where the cores of an earlier run stood. Nothing has been begun here.
+    /// Goes on where the cores of an earlier run stood, given their positions. Nothing has been begun
+    /// here.
     ///
     /// # Errors
-    /// When these are not the positions of all its cores.
-    pub(super) fn resume(&mut self, positions: &mut [ByteReader<'_>]) -> Result<(), Malformed> {
+    /// When these are not the positions of all its cores; `changed` when they are of something else than
+    /// `identity` is of.
+    pub(super) fn resume(
+        &mut self,
+        positions: &[&[u8]],
+        identity: u64,
+        changed: &'static str,
+    ) -> Result<(), Malformed> {
+        let mut readers: Vec<ByteReader<'_>> =
+            positions.iter().map(|position| ByteReader::new(position)).collect();
+        for reader in &mut readers {
+            if reader.u8()? != POSITION_VERSION {
+                let reason = "a version of positions that this program does not know";
+                return Err(reader.malformed(reason));
+            }
+            if reader.u64()? != identity {
+                return Err(reader.malformed(changed));
+            }
+        }
+        self.take_places(&mut readers)?;
+        readers.into_iter().try_for_each(ByteReader::finish)
+    }
+
+    fn take_places(&mut self, positions: &mut [ByteReader<'_>]) -> Result<(), Malformed> {
         assert!(self.held.is_empty() && self.next_place == self.dealing.core.index() as u64);
         let read: Result<Vec<CorePosition>, Malformed> =
             positions.iter_mut().map(CorePosition::decode).collect();

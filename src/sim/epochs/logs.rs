@@ -11,8 +11,7 @@ use std::cell::RefCell;
 use std::rc::Rc;
 
 use crate::checkpoint::{
-    Appended, EntryRead, EntryTag, LogEntry, LogPosition, LogRange, RecoveredLogs, RestoreError,
-    StateLog,
+    Appended, EntryRead, EntryTag, LogPosition, LogRange, RecoveredLogs, RestoreError, StateLog,
 };
 use crate::reactor::Io;
 use crate::record::Epoch;
@@ -293,18 +292,6 @@ impl RecoveredLogs for Found {
 
     fn core_count(&self) -> u16 {
         u16::try_from(self.commit.ranges.len()).expect("few cores")
-    }
-
-    fn last(&self, core: CoreId, tag: EntryTag) -> Result<Option<LogEntry>, RestoreError> {
-        let mut last = None;
-        self.each(core, Epoch::new(0), &mut |entry| {
-            if entry.tag == tag.number() {
-                let payload = entry.payload.to_vec();
-                last = Some(LogEntry { epoch: entry.epoch, tag: entry.tag, payload });
-            }
-            Ok(())
-        })?;
-        Ok(last)
     }
 
     fn each(
