@@ -34,10 +34,10 @@ mod tests;
 pub use coordinator::{Coordinator, CoordinatorOptions, EpochStatus};
 pub use journal_log::{JournalLog, RecoveredJournals};
 pub use log::{Appended, EntryTag, LogEntry, LogPosition, LogRange, StateLog};
-pub use manifest::{Definition, Manifest, OperatorDefinition, RangeBases, SourcePosition};
+pub use manifest::{Definition, Manifest, NamedPosition, OperatorDefinition, RangeBases};
 pub use participant::{
     CaptureLimits, CaptureStatus, Participant, ParticipantOptions, ParticipantStart,
 };
 pub use ports::{CheckpointPorts, FromCore, ToCore};
-pub use restore::{EntryRead, RecoveredLogs, Restore, RestoreError, RestoreOptions};
+pub use restore::{EntryRead, EpochContents, RecoveredLogs, Restore, RestoreError, RestoreOptions};
 pub use retention::{KeptLimits, Retention, Urgency};

@@ -10,6 +10,7 @@ mod claims;
 mod connect;
 mod definition;
 mod doctor;
+mod durability;
 mod error;
 mod explain;
 mod http;

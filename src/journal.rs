@@ -10,7 +10,7 @@
 //! names the range of every journal. What lies behind the last committed range may be torn and is
 //! cut; a check that fails inside of it is damage, and an error.
 //!
-//! To run: [`Directory::open`], [`recover`], read what is needed with [`Recovered::entries`];
+//! To run: [`Directory::open`], [`Directory::begin_run`], [`recover`], read what is needed with [`Recovered::entries`];
 //! [`Supply::add`] for every journal with [`Recovered::start`], [`start_supply`]. On a core, each turn:
 //! [`Writer::append`] and [`Writer::poll`]; at a barrier [`Writer::end_epoch`] and [`Writer::sync`].
 //! Epochs begin with [`Recovered::next_epoch`], at most [`EPOCHS_IN_FLIGHT_MAX`] ahead of the last one

@@ -41,6 +41,18 @@ pub trait Sink {
     /// An epoch ends here: all of its rows have been written, and none of the next.
     fn end_epoch(&mut self, _epoch: Epoch, _io: &mut dyn Io) {}
 
+    /// True when what has to be durable before `epoch`, which has ended here, may exist is so. Asked every
+    /// turn.
+    fn is_durable(&self, _epoch: Epoch) -> bool {
+        true
+    }
+
+    /// What a start has to know of the sink as of the epoch that ended here last, in the sink's own words.
+    /// `None` when there is nothing to know.
+    fn position(&self) -> Option<Vec<u8>> {
+        None
+    }
+
     /// An epoch that has ended here exists, whatever happens from now on: its output may leave. Said in
     /// order, and not of every epoch when nothing had changed in it.
     fn commit(&mut self, _epoch: Epoch, _io: &mut dyn Io) {}

@@ -40,7 +40,7 @@ use std::sync::Arc;
 use crate::format::FrameHello;
 use crate::metrics::{RejectionKind, SourceCounters};
 use crate::reactor::Io;
-use crate::record::{Batch, Timestamp, Watermark};
+use crate::record::{Batch, Epoch, Timestamp, Watermark};
 use crate::stdx::{CoreId, Failure, Malformed};
 
 /// One source on one core.
@@ -89,6 +89,14 @@ pub trait Source {
     fn resume(&mut self, _positions: &[&[u8]]) -> Result<(), PositionError> {
         Err(PositionError("this source has no positions".into()))
     }
+
+    /// A barrier went out behind everything pushed so far: where the source stands now is part of `epoch`.
+    fn end_epoch(&mut self, _epoch: Epoch) {}
+
+    /// An epoch that has ended here exists, whatever happens from now on: what was read before its barrier
+    /// may be confirmed to whoever sent it. Said in order, and not of every epoch when nothing had changed
+    /// in it.
+    fn commit(&mut self, _epoch: Epoch, _io: &mut dyn Io) {}
 
     /// An error after which the job cannot go on: a file gone or shorter than it was. Asked for
     /// after every poll; a source that failed says `Idle`, never `Finished`.

@@ -395,7 +395,7 @@ impl Stage {
         if !slot.has_staged()
             && let Some(epoch) = self.barrier_due.take()
         {
-            slot.mark_position();
+            slot.end_epoch(epoch);
             self.tree.accept(Element::Barrier(epoch), port);
             return true;
         }

@@ -12,6 +12,7 @@
 //! | 4 | checksum of the definition |
 //! | 4, then 16 each | bases of each range of key groups: first epoch to be read for the newest, and for the one before (0 when there is none) |
 //! | 4, then each | sources: name, is there a position (1), position |
+//! | 4, then each | sinks: the same |
 //!
 //! The definition names the operators that keep something and says what their state consists of. It
 //! changes only with the job, so it is an entry of its own, written again when the one before it is no
@@ -37,7 +38,9 @@ pub struct Manifest {
     /// Bases of the ranges that the core's key groups are cut into.
     pub bases: Vec<RangeBases>,
     /// Where the core's sources stood, in the order of the job.
-    pub sources: Vec<SourcePosition>,
+    pub sources: Vec<NamedPosition>,
+    /// What is to be known of the core's sinks, in the order of the job.
+    pub sinks: Vec<NamedPosition>,
 }
 
 /// Where reading must begin for a range of key groups.
@@ -59,12 +62,12 @@ impl RangeBases {
     }
 }
 
-/// Where one source stood on one core.
+/// Where one source or sink stood on one core.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct SourcePosition {
+pub struct NamedPosition {
     /// Its name.
-    pub source: String,
-    /// In the source's own words; `None` for one that cannot read anything again.
+    pub name: String,
+    /// In its own words; `None` for one that has no position.
     pub position: Option<Vec<u8>>,
 }
 
@@ -109,12 +112,8 @@ impl Manifest {
             out.u64(bases.newest.number());
             out.u64(bases.before.number());
         }
-        out.count(self.sources.len());
-        for SourcePosition { source, position } in &self.sources {
-            out.bytes(source.as_bytes());
-            out.u8(u8::from(position.is_some()));
-            out.bytes(position.as_deref().unwrap_or_default());
-        }
+        encode_positions(&self.sources, &mut out);
+        encode_positions(&self.sinks, &mut out);
         out.finish()
     }
 
@@ -149,20 +148,31 @@ impl Manifest {
         if bases.is_empty() {
             return Err(from.malformed("no range of key groups"));
         }
-        let sources = from.count(9)?;
-        let sources: Result<Vec<SourcePosition>, Malformed> = (0..sources)
-            .map(|_| {
-                let source = from.text()?.to_owned();
-                let has_position = from.u8()? != 0;
-                let position = from.bytes()?.to_vec();
-                Ok(SourcePosition { source, position: has_position.then_some(position) })
-            })
-            .collect();
-        let sources = sources?;
+        let (sources, sinks) = (decode_positions(&mut from)?, decode_positions(&mut from)?);
         from.finish()?;
         let (core, epoch) = (CoreId::new(core), Epoch::new(epoch));
-        Ok(Manifest { core, core_count, epoch, definition_checksum, bases, sources })
+        Ok(Manifest { core, core_count, epoch, definition_checksum, bases, sources, sinks })
     }
+}
+
+fn encode_positions(positions: &[NamedPosition], out: &mut ByteWriter) {
+    out.count(positions.len());
+    for NamedPosition { name, position } in positions {
+        out.bytes(name.as_bytes());
+        out.u8(u8::from(position.is_some()));
+        out.bytes(position.as_deref().unwrap_or_default());
+    }
+}
+
+fn decode_positions(from: &mut ByteReader<'_>) -> Result<Vec<NamedPosition>, Malformed> {
+    let count = from.count(9)?;
+    let position = |_| {
+        let name = from.text()?.to_owned();
+        let has_position = from.u8()? != 0;
+        let position = from.bytes()?.to_vec();
+        Ok(NamedPosition { name, position: has_position.then_some(position) })
+    };
+    (0..count).map(position).collect()
 }
 
 impl Definition {
@@ -224,9 +234,10 @@ mod tests {
             definition_checksum: 7,
             bases: vec![bases(40, 30), bases(35, 35)],
             sources: vec![
-                SourcePosition { source: "bid".into(), position: Some(vec![1, 2, 3]) },
-                SourcePosition { source: "größe".into(), position: None },
+                NamedPosition { name: "bid".into(), position: Some(vec![1, 2, 3]) },
+                NamedPosition { name: "größe".into(), position: None },
             ],
+            sinks: vec![NamedPosition { name: "out".into(), position: Some(Vec::new()) }],
         }
     }
 

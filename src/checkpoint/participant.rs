@@ -15,7 +15,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use super::log::{Appended, EntryTag, LogRange, StateLog};
-use super::manifest::{Definition, Manifest, RangeBases, SourcePosition};
+use super::manifest::{Definition, Manifest, NamedPosition, RangeBases};
 use super::ports::{FromCore, ToCore};
 use super::retention::{KeptLimits, Retention, Urgency};
 use crate::limits::{CAPTURE_BYTES_MAX, CAPTURE_PART_BYTES, CAPTURE_SLICE_BYTES};
@@ -168,7 +168,8 @@ struct Sealed {
     range: LogRange,
     /// The first epoch that it keeps.
     kept_from: Epoch,
-    sources: Vec<SourcePosition>,
+    sources: Vec<NamedPosition>,
+    sinks: Vec<NamedPosition>,
 }
 
 /// A base being written.
@@ -272,6 +273,11 @@ impl Participant {
         (self.phase == Phase::Open).then_some(self.epoch)
     }
 
+    /// The epoch that has ended here and is being made durable.
+    pub fn syncing(&self) -> Option<Epoch> {
+        matches!(self.phase, Phase::Syncing(_)).then(|| before(self.epoch))
+    }
+
     /// Rows went through, or a stage ended.
     pub fn note_change(&mut self) {
         if !std::mem::replace(&mut self.change_said, true) {
@@ -322,13 +328,13 @@ impl Participant {
         self.slice_waits.is_none() && self.captured.len() == self.options.definition.operators.len()
     }
 
-    /// Ends the open epoch: everything of it has been captured, and the sources stood there.
-    pub fn seal(&mut self, sources: Vec<SourcePosition>) {
+    /// Ends the open epoch: everything of it has been captured, and the sources and sinks stood there.
+    pub fn seal(&mut self, sources: Vec<NamedPosition>, sinks: Vec<NamedPosition>) {
         assert!(self.phase == Phase::Open && self.is_captured());
         self.status.live_bytes = self.live_bytes;
         if !self.has_entries
             && let Some(last) = &self.last
-            && last.sources == sources
+            && (&last.sources, &last.sinks) == (&sources, &sinks)
         {
             let (epoch, range) = (self.epoch, last.range);
             self.phase = Phase::Reported;
@@ -343,6 +349,7 @@ impl Participant {
             definition_checksum: self.definition_checksum,
             bases: self.retention.bases().to_vec(),
             sources,
+            sinks,
         };
         if self.definition_epoch.is_none_or(|epoch| epoch < manifest.replayed_from()) {
             self.definition_epoch = Some(self.epoch);
@@ -376,11 +383,18 @@ impl Participant {
         }
     }
 
-    /// Advances what is under way: at the end of every turn. True when something happened.
+    /// Advances what is under way: at the end of every turn. `outputs_are_durable` says so of what sinks
+    /// must have made durable before the last epoch that has ended here may exist. True when something
+    /// happened.
     ///
     /// # Errors
     /// Why the journal cannot be written.
-    pub fn poll(&mut self, io: &mut dyn Io, log: &mut dyn StateLog) -> Result<bool, Failure> {
+    pub fn poll(
+        &mut self,
+        io: &mut dyn Io,
+        log: &mut dyn StateLog,
+        outputs_are_durable: bool,
+    ) -> Result<bool, Failure> {
         let mut busy = std::mem::take(&mut self.worked) | self.end_base();
         busy |= self.advance_seal(io, log);
         busy |= self.advance_commit(io, log);
@@ -389,6 +403,7 @@ impl Participant {
         }
         let epoch = before(self.epoch);
         if let Phase::Syncing(sealed) = &self.phase
+            && outputs_are_durable
             && log.is_durable(epoch)
         {
             let range = sealed.range;
@@ -487,7 +502,8 @@ impl Participant {
         let kept_from = manifest.kept_from();
         let range = log.end_epoch(self.epoch, kept_from);
         let sources = std::mem::take(&mut manifest.sources);
-        self.phase = Phase::Syncing(Sealed { range, kept_from, sources });
+        let sinks = std::mem::take(&mut manifest.sinks);
+        self.phase = Phase::Syncing(Sealed { range, kept_from, sources, sinks });
         (self.epoch, self.has_entries) = (next(self.epoch), false);
         log.sync(io);
         true

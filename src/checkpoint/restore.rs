@@ -13,6 +13,7 @@
 //! increments cannot follow the old entries: a base is written first.
 
 use std::fmt;
+use std::sync::Arc;
 
 use super::log::{EntryTag, LogEntry};
 use super::manifest::{Definition, Manifest};
@@ -78,6 +79,12 @@ pub struct RestoreError {
 /// An epoch to be restored.
 pub struct Restore<'a> {
     logs: &'a dyn RecoveredLogs,
+    contents: Arc<EpochContents>,
+}
+
+/// What an epoch consists of, but for the state itself: read once, used by every core.
+#[derive(Debug)]
+pub struct EpochContents {
     /// Of every core that took part.
     manifests: Vec<Manifest>,
     definition: Definition,
@@ -123,7 +130,17 @@ impl<'a> Restore<'a> {
             manifests.push(manifest);
         }
         let definition = definition.unwrap_or_default();
-        Ok(Restore { logs, manifests, definition })
+        Ok(Restore { logs, contents: Arc::new(EpochContents { manifests, definition }) })
+    }
+
+    /// The same epoch, of which all but the state has been read before.
+    pub fn of(logs: &'a dyn RecoveredLogs, contents: Arc<EpochContents>) -> Restore<'a> {
+        Restore { logs, contents }
+    }
+
+    /// For [`Restore::of`].
+    pub fn contents(&self) -> Arc<EpochContents> {
+        Arc::clone(&self.contents)
     }
 
     /// The epoch.
@@ -134,12 +151,12 @@ impl<'a> Restore<'a> {
     /// Where a source stood on every core; `None` when the epoch knows no position of it.
     pub fn positions(&self, source: &str) -> Option<Vec<&[u8]>> {
         let of_core = |manifest: &'_ Manifest| {
-            let found = manifest.sources.iter().position(|known| known.source == source)?;
+            let found = manifest.sources.iter().position(|known| known.name == source)?;
             manifest.sources[found].position.as_ref().map(|_| found)
         };
-        let places: Option<Vec<usize>> = self.manifests.iter().map(of_core).collect();
+        let places: Option<Vec<usize>> = self.contents.manifests.iter().map(of_core).collect();
         let places = places?;
-        let positions = self.manifests.iter().zip(places).map(|(manifest, place)| {
+        let positions = self.contents.manifests.iter().zip(places).map(|(manifest, place)| {
             manifest.sources[place].position.as_deref().expect("looked at just now")
         });
         Some(positions.collect())
@@ -151,7 +168,7 @@ impl<'a> Restore<'a> {
     /// Every operator whose state could not be taken over: it is gone, or keeps something else.
     pub fn check(&self, now: &Definition) -> Result<(), RestoreError> {
         let mut lines = Vec::new();
-        for operator in &self.definition.operators {
+        for operator in &self.contents.definition.operators {
             let purpose = &operator.schema.purpose;
             match now.schema(operator.key) {
                 Some(schema) if *schema == operator.schema => {}
@@ -181,7 +198,7 @@ impl<'a> Restore<'a> {
         operators: &mut [(StateKey, &mut dyn Stateful)],
     ) -> Result<(), RestoreError> {
         let own = KeyGroup::owned_by(options.core, options.core_count);
-        for manifest in &self.manifests {
+        for manifest in &self.contents.manifests {
             let theirs = KeyGroup::owned_by(manifest.core, manifest.core_count);
             if theirs.start.max(own.start) >= theirs.end.min(own.end) {
                 continue;
@@ -204,7 +221,7 @@ impl<'a> Restore<'a> {
         if !is_same || loaded == Loaded::Rearranged {
             return ParticipantStart::Rebased(next);
         }
-        let bases = self.manifests[options.core.index()].bases.clone();
+        let bases = self.contents.manifests[options.core.index()].bases.clone();
         ParticipantStart::Resumed { next, bases }
     }
 
@@ -246,6 +263,20 @@ impl<'a> Restore<'a> {
             operator.end_of_core().map_err(corrupt)?;
         }
         Ok(())
+    }
+}
+
+impl EpochContents {
+    /// What was to be known of a sink, on every core that knew something.
+    pub fn sink_positions(&self, sink: &str) -> Vec<(CoreId, &[u8])> {
+        let mut found = Vec::new();
+        for manifest in &self.manifests {
+            let known = manifest.sinks.iter().find(|known| known.name == sink);
+            if let Some(position) = known.and_then(|known| known.position.as_deref()) {
+                found.push((manifest.core, position));
+            }
+        }
+        found
     }
 }
 

@@ -139,6 +139,7 @@ struct Machine {
     operator: Slices,
     io: TestIo,
     position: u8,
+    outputs_are_durable: bool,
     said: Vec<String>,
 }
 
@@ -160,24 +161,25 @@ impl Machine {
             operator: Slices { schema, changes: 0, base: 2, base_left: 0 },
             io: TestIo::new(&TestFiles::default(), 1, 1),
             position: 0,
+            outputs_are_durable: true,
             said: Vec::new(),
         }
     }
 
     /// One turn, as a worker has it.
     fn turn(&mut self) {
-        let Machine { participant, log, operator, io, .. } = self;
+        let Machine { participant, log, operator, io, outputs_are_durable, .. } = self;
         participant.begin_turn(log);
         if participant.open_epoch().is_some() {
             participant.capture(KEY, operator, log);
             if participant.is_captured() {
                 let position = Some(vec![self.position]);
-                participant.seal(vec![SourcePosition { source: "s".into(), position }]);
+                participant.seal(vec![NamedPosition { name: "s".into(), position }], Vec::new());
             }
         } else if participant.writes_base() {
             participant.write_base(KEY, operator, log);
         }
-        participant.poll(io, log).expect("this journal never fails");
+        participant.poll(io, log, *outputs_are_durable).expect("this journal never fails");
         while let Some(message) = participant.take_message() {
             self.said.push(match message {
                 FromCore::Ready => "ready".into(),
@@ -198,7 +200,7 @@ impl Machine {
 
     /// `b4` begins epoch 4, `w4` has its record written, `c4` says that it exists; `x3` makes three
     /// slices of changes, `p` moves the source, `d4` makes epoch 4 durable, `-` and `+` take and give
-    /// room, `t` is a turn, `tt` two.
+    /// room, `o` and `O` say that outputs are not and are durable, `t` is a turn, `tt` two.
     #[track_caller]
     fn check(&mut self, script: &str, appended: &str, said: &str) {
         for word in script.split_whitespace() {
@@ -213,6 +215,8 @@ impl Machine {
                 "d" => self.log.durable = number,
                 "-" => self.log.has_room = false,
                 "+" => self.log.has_room = true,
+                "o" => self.outputs_are_durable = false,
+                "O" => self.outputs_are_durable = true,
                 _ => word.chars().for_each(|_| self.turn()),
             }
         }
@@ -239,6 +243,15 @@ fn an_epoch_is_captured_slice_by_slice_sealed_and_reported() {
     machine.check("w4 t d5 t", "C4/0", "written4");
     machine.check("c4", "R4", "");
     machine.check("p b5 t d5 t c5", "M5 E5 R4", "sealed5");
+}
+
+#[test]
+fn an_epoch_waits_for_what_sinks_make_durable() {
+    let mut machine = machine(ParticipantStart::Fresh(Epoch::new(1)));
+    machine.check("b1 o tt d1 tt", "D1 M1 E1", "ready");
+    assert_eq!(machine.participant.syncing(), Some(Epoch::new(1)));
+    machine.check("O t", "", "sealed1");
+    assert_eq!(machine.participant.syncing(), None);
 }
 
 #[test]

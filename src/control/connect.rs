@@ -14,8 +14,8 @@ use super::log;
 use super::prepare::{Prepared, PreparedSink, PreparedSource};
 use super::{ErrorClass, JobError};
 use crate::config::{
-    DatagenSourceConfig, FileSinkConfig, FileSourceConfig, Job, NexmarkSourceConfig, SinkConnector,
-    SourceConnector, TcpSinkConfig, TcpSourceConfig,
+    DatagenSourceConfig, DurabilityMode, FileSinkConfig, FileSourceConfig, Job,
+    NexmarkSourceConfig, SinkConnector, SourceConnector, TcpSinkConfig, TcpSourceConfig,
 };
 use crate::format::{self, Encoder, FormatOptions, FrameEncoder};
 use crate::limits::FILE_FOLLOW_INTERVAL_NS_DEFAULT;
@@ -150,7 +150,8 @@ fn open_file_source(
         _ => true,
     };
     let chunk_bytes = job.limits.file_chunk_bytes;
-    let cut = CutOptions { core_count, resumable: false, chunk_bytes, lines };
+    let resumable = job.durability.mode == DurabilityMode::On;
+    let cut = CutOptions { core_count, resumable, chunk_bytes, lines };
     let failed = |error: PlanError| {
         JobError::new(ErrorClass::Io, format!("source \"{}\": {error}", source.planned.name))
     };

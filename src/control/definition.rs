@@ -15,6 +15,12 @@ pub(super) fn definition_hash(job: &Job, prepared: &Prepared) -> u64 {
     KeyHasher::new(0).hash(definition(job, prepared).as_bytes())
 }
 
+/// The operators, one a line.
+pub(super) fn query_lines(prepared: &Prepared) -> Vec<String> {
+    let nodes = prepared.graph.graph.nodes.iter();
+    nodes.map(|node| format!("{:?} {}", node.id, node.label)).collect()
+}
+
 fn definition(job: &Job, prepared: &Prepared) -> String {
     let mut text = format!("zone {}\n", job.time_zone.name());
     for node in &prepared.graph.graph.nodes {

@@ -6,6 +6,7 @@ use std::io;
 use crate::config::ConfigErrors;
 use crate::journal::DirectoryError;
 use crate::reactor::Obstacle;
+use crate::stdx::{Failure, FailureClass};
 
 /// Why a job ended without success.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -70,9 +71,9 @@ impl From<Obstacle> for JobError {
 impl From<DirectoryError> for JobError {
     fn from(error: DirectoryError) -> JobError {
         let class = match error {
-            DirectoryError::Locked { .. } | DirectoryError::Foreign { .. } => {
-                ErrorClass::Environment
-            }
+            DirectoryError::Locked { .. }
+            | DirectoryError::Foreign { .. }
+            | DirectoryError::Version { .. } => ErrorClass::Environment,
             DirectoryError::Corrupt { .. } => ErrorClass::DataIntegrity,
             DirectoryError::Io { ref source, .. } if is_refused(source.kind()) => {
                 ErrorClass::Environment
@@ -93,6 +94,17 @@ impl From<DirectoryError> for JobError {
 fn is_refused(kind: io::ErrorKind) -> bool {
     use io::ErrorKind::{AlreadyExists, NotADirectory, PermissionDenied, ReadOnlyFilesystem};
     matches!(kind, AlreadyExists | NotADirectory | PermissionDenied | ReadOnlyFilesystem)
+}
+
+impl From<Failure> for JobError {
+    fn from(failure: Failure) -> JobError {
+        let class = match failure.class {
+            FailureClass::Environment => ErrorClass::Environment,
+            FailureClass::Data => ErrorClass::DataIntegrity,
+            FailureClass::Io => ErrorClass::Io,
+        };
+        JobError::new(class, failure.message)
+    }
 }
 
 impl fmt::Display for JobError {

@@ -103,7 +103,8 @@ pub(super) fn prepare(job: &Job, core_count: u16) -> Result<Prepared, JobError> 
         stages,
         diversions: specs,
         sinks: sinks.len(),
-        hasher: KeyHasher::new(random_seed()),
+        // The directory's, once there is one.
+        hasher: KeyHasher::new(0),
         tracking: Tracking::Off,
         turn_rows_max: job.limits.turn_rows_max,
         read_clock: || SystemClock.monotonic_ns(),
@@ -346,13 +347,6 @@ impl PreparedSource {
             start_offset: 0,
         }
     }
-}
-
-/// Secret per start, so that nobody outside can choose keys that all meet on one core. Journals
-/// will fix it for the life of their directory.
-fn random_seed() -> u64 {
-    use std::hash::{BuildHasher, RandomState};
-    RandomState::new().hash_one(std::process::id())
 }
 
 /// Stages, for `explain`.

@@ -4,6 +4,7 @@
 //! cores, which bind and read. This thread then is the housekeeping thread: it waits for reports
 //! and signals and prints progress.
 
+use std::iter;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -12,7 +13,8 @@ use std::time::Duration;
 
 use super::audience::Audience;
 use super::connect::Connectors;
-use super::definition::definition_hash;
+use super::definition::{definition_hash, query_lines};
+use super::durability::{Durability, StartGate, random_number};
 use super::http::{Listen, Question, Server};
 use super::live::{Live, RunIdentity};
 use super::log::{self, Log, LogFormat};
@@ -27,7 +29,9 @@ use crate::config::{CoreChoice, DurabilityMode, HttpListen, Job, SinkConnector, 
 use crate::journal::{Directory, Finished};
 use crate::limits::{HTTP_PORT, PROGRESS_INTERVAL};
 use crate::reactor::{self, Clock, Cores, CoresRequest, ReactorOptions, SystemClock, TaskFactory};
-use crate::stdx::{CoreId, FailureClass};
+use crate::record::KeyHasher;
+use crate::state::Tracking;
+use crate::stdx::CoreId;
 use crate::worker::{CoreReport, JobCommand, JobSignal, Reporter, Wiring, Worker};
 
 /// How a job is run, besides what its file says.
@@ -55,26 +59,27 @@ pub(super) fn run(job: &Job, options: &RunOptions, log: &Log) -> Result<(), JobE
         log::note(&note);
     }
     let core_count = u16::try_from(cpus.len()).expect("limits::CORES_MAX cores at most");
-    let prepared = prepare(job, core_count)?;
+    let mut prepared = prepare(job, core_count)?;
     for note in &prepared.notes {
         log::note(note);
-    }
-    if job.durability.mode == DurabilityMode::On {
-        log::note(
-            "journals are not built yet: running with durability mode \"off\" and immediate \
-             release; a crash loses open windows",
-        );
     }
     if let Some(obstacle) = reactor::probe().into_iter().next() {
         return Err(obstacle.into());
     }
-    let directory = Directory::open(&job.durability.dir, &job.name, options.fresh)?;
+    let mut directory =
+        Directory::open(&job.durability.dir, &job.name, options.fresh, random_number())?;
     let definition = definition_hash(job, &prepared);
     if let Some(finished) = directory.finished()? {
         return already_finished(job, &finished, definition);
     }
-    let connectors = Connectors::open(job, &prepared, core_count)?;
+    if job.durability.mode == DurabilityMode::On {
+        prepared.graph.tracking = Tracking::On;
+    }
+    prepared.graph.hasher = KeyHasher::new(directory.key_seed());
+    directory.begin_run(query_lines(&prepared))?;
     let run = directory.run();
+    let durability = Durability::recover(job, &directory, options.fresh)?;
+    let connectors = Connectors::open(job, &prepared, core_count)?;
     let identity = RunIdentity {
         job: job.name.clone(),
         directory: absolute(&job.durability.dir).display().to_string(),
@@ -82,7 +87,8 @@ pub(super) fn run(job: &Job, options: &RunOptions, log: &Log) -> Result<(), JobE
         began_ns,
         cpus,
     };
-    let mut running = Running::start(job, &prepared, connectors, identity, (options, log))?;
+    let parts = (connectors, durability);
+    let mut running = Running::start(job, &prepared, parts, identity, (options, log))?;
     let ended = running.supervise(&prepared, began_ns);
     let ended = ended.and_then(|()| running.end());
     let totals = running.totals();
@@ -177,7 +183,7 @@ impl<'a> Running<'a> {
     fn start(
         job: &Job,
         prepared: &Prepared,
-        connectors: Connectors,
+        (connectors, durability): (Connectors, Option<Durability>),
         identity: RunIdentity,
         (options, log): (&RunOptions, &'a Log),
     ) -> Result<Running<'a>, JobError> {
@@ -195,7 +201,16 @@ impl<'a> Running<'a> {
         let (sender, news) = mpsc::channel();
         serve_http(job, &cpus, sender.clone())?;
         let wirings = Wiring::for_all_cores(&graph, job.limits.edge_elements_max, &wakers);
-        let factories = wirings.into_iter().map(|wiring| -> TaskFactory {
+        let (gate, durability) = match durability {
+            Some(durability) => {
+                let directory = &job.durability.dir;
+                let (gate, parts) = durability.for_cores(prepared, &cpus, &wakers, directory)?;
+                (Some(gate), parts)
+            }
+            None => (None, Vec::new()),
+        };
+        let durability = durability.into_iter().map(Some).chain(iter::repeat_with(|| None));
+        let factories = wirings.into_iter().zip(durability).map(|(wiring, own)| -> TaskFactory {
             let (graph, connectors) = (Arc::clone(&graph), Arc::clone(&connectors));
             let (signal, sender) = (signal.clone(), sender.clone());
             Box::new(move |core: CoreId| {
@@ -204,7 +219,11 @@ impl<'a> Running<'a> {
                     // Nobody listens any more: the job has ended.
                     let _ = sender.send(News::Report(Box::new(report)));
                 });
-                Box::new(Worker::build(&graph, wiring, sources, sinks, signal, reporter))
+                let mut worker = Worker::build(&graph, wiring, sources, sinks, signal, reporter);
+                if own.is_none_or(|own| own.restore(&mut worker)) {
+                    return Box::new(worker);
+                }
+                Box::new(worker.refuse())
             })
         });
         let factories = factories.collect();
@@ -218,6 +237,7 @@ impl<'a> Running<'a> {
             JobError::new(ErrorClass::Environment, format!("cannot watch for signals: {error}"))
         })?;
         let cores = cores.start(factories)?;
+        gate.map_or(Ok(()), StartGate::open)?;
         // Where it fails this thread shares a core's CPU, which is slower and not wrong.
         let _ = reactor::leave_core_cpus(&cpus);
         let prints = |sink: &PreparedSink| matches!(sink.config.connector, SinkConnector::Print);
@@ -280,12 +300,7 @@ impl<'a> Running<'a> {
             self.live.note(notice);
         }
         if let Some(failure) = report.failure {
-            let class = match failure.class {
-                FailureClass::Environment => ErrorClass::Environment,
-                FailureClass::Data => ErrorClass::DataIntegrity,
-                FailureClass::Io => ErrorClass::Io,
-            };
-            return Err(JobError::new(class, failure.message));
+            return Err(failure.into());
         }
         self.live.take(report);
         Ok(())

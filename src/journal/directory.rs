@@ -2,7 +2,8 @@
 //!
 //! Files
 //! - `lock`: locked (flock) while a process runs on the directory; holds that process's id.
-//! - `identity.json`: name of the job the directory belongs to, and the number of the last run.
+//! - `identity.json`: name and query of the job the directory belongs to, the number of the last run, and
+//!   what state is kept by: the number of key groups, the secret of the key hash.
 //! - `finished.json`: there once a bounded job has ended by itself.
 //!
 //! Invariants
@@ -12,9 +13,15 @@
 
 use serde::{Deserialize, Serialize};
 use std::fmt;
-use std::fs::{self, File, OpenOptions, TryLockError};
+use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, Write};
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
+
+use crate::record::KeyGroup;
+
+/// Version of the directory's files.
+const VERSION: u32 = 1;
 
 /// A directory held by this process until dropped.
 #[derive(Debug)]
@@ -23,13 +30,21 @@ pub struct Directory {
     /// Locked for as long as it is open.
     _lock: File,
     identity: Identity,
+    starts_over: bool,
 }
 
 #[derive(Clone, Serialize, Deserialize, Debug)]
 #[serde(deny_unknown_fields)]
 struct Identity {
+    /// Of this file and the journals.
+    version: u32,
     job: String,
+    /// The last run; 0 before the first.
     run: u32,
+    key_groups: u16,
+    key_seed: u64,
+    /// Operators of the last run, one a line.
+    query: Vec<String>,
 }
 
 /// What is known of a job that has ended by itself.
@@ -60,6 +75,13 @@ pub enum DirectoryError {
         path: PathBuf,
         /// The job it belongs to.
         job: String,
+    },
+    /// It was written by another version of the program.
+    Version {
+        /// The directory.
+        path: PathBuf,
+        /// In what it differs.
+        reason: String,
     },
     /// A file in it is not what was written.
     Corrupt {
@@ -93,6 +115,11 @@ impl fmt::Display for DirectoryError {
                 "{}: belongs to the job \"{job}\"; give this job a durability.dir of its own",
                 path.display()
             ),
+            DirectoryError::Version { path, reason } => write!(
+                formatter,
+                "{}: {reason}; run the version of pelton that wrote it, or start over with --fresh",
+                path.display()
+            ),
             DirectoryError::Corrupt { path, reason } => write!(
                 formatter,
                 "{}: {reason}; restore the file from a backup, or start over with --fresh",
@@ -108,33 +135,79 @@ impl fmt::Display for DirectoryError {
 impl std::error::Error for DirectoryError {}
 
 impl Directory {
-    /// Creates the directory if need be, locks it, and begins a new run of `job` on it.
+    /// Creates the directory if need be, and locks it for `job`. With `fresh`, what it holds of a run
+    /// before does not count. `key_seed` is the secret of the key hash where there is none yet.
     ///
     /// # Errors
     /// See [`DirectoryError`].
-    pub fn open(path: &Path, job: &str, fresh: bool) -> Result<Directory, DirectoryError> {
-        fs::create_dir_all(path).map_err(io_error("create", path))?;
+    pub fn open(
+        path: &Path,
+        job: &str,
+        fresh: bool,
+        key_seed: u64,
+    ) -> Result<Directory, DirectoryError> {
+        let mut builder = DirBuilder::new();
+        builder.recursive(true).mode(0o700).create(path).map_err(io_error("create", path))?;
         let lock = lock(path)?;
-        if fresh {
-            remove_if_there(&path.join("finished.json"))?;
-        }
         remove_leftovers(path)?;
-        let known: Option<Identity> = read_json(&path.join("identity.json"))?;
-        if let Some(known) = &known
-            && known.job != job
-        {
-            return Err(DirectoryError::Foreign { path: path.into(), job: known.job.clone() });
-        }
-        let run = known.map_or(0, |known| known.run).saturating_add(1);
-        let identity = Identity { job: job.to_owned(), run };
-        let directory = Directory { path: path.into(), _lock: lock, identity };
-        directory.write_json("identity.json", &directory.identity)?;
-        Ok(directory)
+        let known: Option<Identity> = match read_json(&path.join("identity.json")) {
+            Err(DirectoryError::Corrupt { .. }) if fresh => None,
+            known => known?,
+        };
+        let new = Identity {
+            version: VERSION,
+            job: job.to_owned(),
+            run: 0,
+            key_groups: KeyGroup::COUNT,
+            key_seed,
+            query: Vec::new(),
+        };
+        let identity = match known {
+            Some(known) if known.job != job => {
+                return Err(DirectoryError::Foreign { path: path.into(), job: known.job });
+            }
+            Some(known) if fresh => Identity { run: known.run, ..new },
+            Some(known) => known.check(path)?,
+            None => new,
+        };
+        Ok(Directory { path: path.into(), _lock: lock, identity, starts_over: fresh })
     }
 
-    /// Number of this run: 1 for the first.
+    /// Begins a new run, of a job with this query. Its number is durable afterwards.
+    ///
+    /// # Errors
+    /// When a file cannot be written.
+    pub fn begin_run(&mut self, query: Vec<String>) -> Result<(), DirectoryError> {
+        let identity = &mut self.identity;
+        identity.run = identity.run.checked_add(1).ok_or_else(|| DirectoryError::Corrupt {
+            path: self.path.join("identity.json"),
+            reason: "there were too many runs".into(),
+        })?;
+        identity.query = query;
+        if self.starts_over {
+            remove_if_there(&self.path.join("finished.json"))?;
+        }
+        self.write_json("identity.json", &self.identity)
+    }
+
+    /// Number of the last run: 1 for the first that was begun.
     pub fn run(&self) -> u32 {
         self.identity.run
+    }
+
+    /// Secret of the key hash: the same for all runs that go on from one another.
+    pub fn key_seed(&self) -> u64 {
+        self.identity.key_seed
+    }
+
+    /// The query of the last run; empty before the first.
+    pub fn query(&self) -> &[String] {
+        &self.identity.query
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.path
     }
 
     /// What is known of an earlier run that ended by itself.
@@ -142,6 +215,9 @@ impl Directory {
     /// # Errors
     /// When the file cannot be read or is not what was written.
     pub fn finished(&self) -> Result<Option<Finished>, DirectoryError> {
+        if self.starts_over {
+            return Ok(None);
+        }
         read_json(&self.path.join("finished.json"))
     }
 
@@ -157,6 +233,18 @@ impl Directory {
         let text = serde_json::to_vec(value).expect("plain data can be written as JSON");
         let path = self.path.join(name);
         replace_file(&path, &text).map_err(io_error("write", &path))
+    }
+}
+
+impl Identity {
+    /// What this program can go on with.
+    fn check(self, path: &Path) -> Result<Identity, DirectoryError> {
+        let reason = match (self.version, self.key_groups) {
+            (VERSION, KeyGroup::COUNT) => return Ok(self),
+            (VERSION, groups) => format!("state is kept in {groups} key groups"),
+            (version, _) => format!("it has version {version} of the format"),
+        };
+        Err(DirectoryError::Version { path: path.into(), reason })
     }
 }
 
@@ -246,37 +334,64 @@ mod tests {
     fn runs_are_numbered_and_one_process_at_a_time_holds_the_directory() {
         let parent = tempfile::tempdir().unwrap();
         let path = parent.path().join("a/b");
-        let first = Directory::open(&path, "j", false).unwrap();
-        assert_eq!(first.run(), 1);
-        let refused = Directory::open(&path, "j", false).unwrap_err();
+        let first = begin(&path, false, 70);
+        assert_eq!((first.run(), first.key_seed()), (1, 70));
+        let refused = Directory::open(&path, "j", false, 71).unwrap_err();
         assert!(refused.to_string().contains(&std::process::id().to_string()), "{refused}");
         drop(first);
-        assert_eq!(Directory::open(&path, "j", true).unwrap().run(), 2);
-        let foreign = Directory::open(&path, "k", false).unwrap_err();
+        // Looked at, and left alone.
+        assert_eq!(Directory::open(&path, "j", false, 71).unwrap().run(), 1);
+        let second = begin(&path, false, 71);
+        assert_eq!((second.run(), second.key_seed()), (2, 70));
+        assert_eq!(second.query(), ["q".to_owned()]);
+        drop(second);
+        let fresh = begin(&path, true, 72);
+        assert_eq!((fresh.run(), fresh.key_seed()), (3, 72));
+        drop(fresh);
+        let foreign = Directory::open(&path, "k", false, 71).unwrap_err();
         assert!(matches!(foreign, DirectoryError::Foreign { .. }), "{foreign}");
-        assert_eq!(Directory::open(&path, "j", false).unwrap().run(), 3);
+    }
+
+    fn begin(path: &Path, fresh: bool, key_seed: u64) -> Directory {
+        let mut directory = Directory::open(path, "j", fresh, key_seed).unwrap();
+        directory.begin_run(vec!["q".into()]).unwrap();
+        directory
+    }
+
+    #[test]
+    fn what_another_version_wrote_is_refused_unless_it_does_not_count() {
+        let parent = tempfile::tempdir().unwrap();
+        drop(begin(parent.path(), false, 1));
+        let path = parent.path().join("identity.json");
+        let text = fs::read_to_string(&path).unwrap();
+        fs::write(&path, text.replace("\"version\":1", "\"version\":2")).unwrap();
+        let refused = Directory::open(parent.path(), "j", false, 1).unwrap_err();
+        assert!(matches!(refused, DirectoryError::Version { .. }), "{refused}");
+        assert_eq!(begin(parent.path(), true, 2).run(), 2);
     }
 
     #[test]
     fn finished_is_remembered_until_a_fresh_start() {
         let parent = tempfile::tempdir().unwrap();
         let finished = Finished { definition: 7, run: 1, at: "now".into() };
-        let directory = Directory::open(parent.path(), "j", false).unwrap();
+        let directory = begin(parent.path(), false, 1);
         assert_eq!(directory.finished().unwrap(), None);
         directory.set_finished(&finished).unwrap();
         drop(directory);
-        let again = Directory::open(parent.path(), "j", false).unwrap();
+        let again = begin(parent.path(), false, 1);
         assert_eq!(again.finished().unwrap(), Some(finished));
         drop(again);
-        let fresh = Directory::open(parent.path(), "j", true).unwrap();
-        assert_eq!(fresh.finished().unwrap(), None);
+        drop(begin(parent.path(), true, 1));
+        let later = begin(parent.path(), false, 1);
+        assert_eq!(later.finished().unwrap(), None);
     }
 
     #[test]
     fn what_is_not_json_is_named() {
         let parent = tempfile::tempdir().unwrap();
         fs::write(parent.path().join("identity.json"), b"{").unwrap();
-        let refused = Directory::open(parent.path(), "j", false).unwrap_err();
+        let refused = Directory::open(parent.path(), "j", false, 1).unwrap_err();
         assert!(refused.to_string().contains("identity.json"), "{refused}");
+        assert_eq!(begin(parent.path(), true, 1).run(), 1);
     }
 }

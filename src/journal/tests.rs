@@ -66,7 +66,8 @@ struct Run {
 }
 
 fn begin(path: &Path) -> Run {
-    let directory = Directory::open(path, "j", false).unwrap();
+    let mut directory = Directory::open(path, "j", false, 1).unwrap();
+    directory.begin_run(Vec::new()).unwrap();
     let files = Files::new(path);
     let request = RecoveryRequest { run: directory.run(), fresh: false, new_id: 99 };
     let recovered = recover(&files, request).unwrap();
@@ -170,7 +171,7 @@ fn what_runs_append_is_found_by_the_next() {
     let first = run(path, 3, 20);
     check(path, 2, &first);
     // The check was a start of its own.
-    Directory::open(path, "j", false).unwrap();
+    Directory::open(path, "j", false, 1).unwrap().begin_run(Vec::new()).unwrap();
     let second = run(path, 4, 11);
     check(path, 4, &second);
     let names = Files::new(path).names().unwrap();

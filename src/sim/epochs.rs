@@ -157,17 +157,18 @@ impl Simulation<'_> {
                 let _ = sender.send(report);
             });
             let source = cluster::source(&self.plan.sources[0], &files, core, shape);
-            let worker = self.worker(&graph, wiring, vec![source], reporter);
+            let mut worker = self.worker(&graph, wiring, vec![source], reporter);
             let setup = CheckpointSetup {
                 log: self.logs.open(core, shape.core_count, seeds[core.index()]),
                 ports: own,
                 interval_ns,
                 sources: vec!["input".into()],
+                sinks: ["rows", "late", "rejected"].map(String::from).to_vec(),
                 first,
                 hasher: self.hasher,
                 limits: limits[core.index()],
             };
-            let worker = worker.with_epochs(setup, restore.as_ref()).expect("it is the same job");
+            worker.set_epochs(setup, restore.as_ref()).expect("it is the same job");
             cores.push((worker, TestIo::new(&self.disk, shape.seed + core.index() as u64, 3)));
         }
         Run { cores, reports }

@@ -11,14 +11,14 @@
 //! - A core ends its part of an epoch when the barrier has passed every stage of it.
 
 use super::port::Port;
-use super::{Input, OutboxSlot, SourceSlot, Stage, Worker};
+use super::{Input, OutboxSlot, SinkSlot, SourceSlot, Stage, Worker};
 use crate::checkpoint::{
     CaptureLimits, CaptureStatus, CheckpointPorts, Coordinator, CoordinatorOptions, Definition,
-    EpochStatus, OperatorDefinition, Participant, ParticipantOptions, ParticipantStart, Restore,
-    RestoreError, RestoreOptions, SourcePosition, StateLog, ToCore,
+    EpochStatus, NamedPosition, OperatorDefinition, Participant, ParticipantOptions,
+    ParticipantStart, Restore, RestoreError, RestoreOptions, StateLog, ToCore,
 };
 use crate::limits::BLOCKED_LOOK_AGAIN_NS;
-use crate::reactor::Io;
+use crate::reactor::{Io, Task, Turn};
 use crate::record::{Epoch, KeyHasher};
 use crate::source::PositionError;
 use crate::state::{Loaded, StateKey, Stateful};
@@ -34,6 +34,8 @@ pub struct CheckpointSetup {
     pub interval_ns: u64,
     /// Names of the job's sources, in their order.
     pub sources: Vec<String>,
+    /// Names of its sinks.
+    pub sinks: Vec<String>,
     /// The run's first epoch.
     pub first: Epoch,
     /// The job's key hash.
@@ -59,6 +61,7 @@ pub(crate) struct Epochs {
     ports: CheckpointPorts,
     log: Box<dyn StateLog>,
     sources: Vec<String>,
+    sinks: Vec<String>,
 }
 
 impl Epochs {
@@ -114,19 +117,32 @@ impl Epochs {
     }
 }
 
+struct Refused {
+    /// What it says at its end nobody hears.
+    _worker: Worker,
+}
+
+impl Task for Refused {
+    fn turn(&mut self, _: &mut dyn Io) -> Turn {
+        Turn::Finished
+    }
+}
+
 impl Worker {
-    /// The same core with epochs: it begins with what `restore` has of it, or with nothing.
+    /// Gives a core that has not had a turn epochs: it begins with what `restore` has of it, or with
+    /// nothing.
     ///
     /// # Errors
-    /// When what was kept is not of this job, or cannot be read.
-    pub fn with_epochs(
-        mut self,
+    /// When what was kept is not of this job, or cannot be read; the core can only be refused then.
+    pub fn set_epochs(
+        &mut self,
         setup: CheckpointSetup,
         restore: Option<&Restore<'_>>,
-    ) -> Result<Worker, RestoreError> {
-        let CheckpointSetup { ports, log, interval_ns, sources, first, hasher, limits } = setup;
+    ) -> Result<(), RestoreError> {
+        let CheckpointSetup { ports, log, interval_ns, sources, sinks, first, hasher, limits } =
+            setup;
         let (core, core_count) = (ports.core(), ports.core_count());
-        assert_eq!(sources.len(), self.sources.len());
+        assert_eq!((sources.len(), sinks.len()), (self.sources.len(), self.sinks.len()));
         let definition = self.definition();
         let mut start = ParticipantStart::Fresh(first);
         if let Some(restore) = restore {
@@ -149,8 +165,13 @@ impl Worker {
             Participant::new(ParticipantOptions { core, core_count, definition, start, limits });
         let coordinator = (core == CoreId::ZERO)
             .then(|| Coordinator::new(CoordinatorOptions { core_count, interval_ns, first }));
-        self.epochs = Some(Epochs { participant, coordinator, ports, log, sources });
-        Ok(self)
+        self.epochs = Some(Epochs { participant, coordinator, ports, log, sources, sinks });
+        Ok(())
+    }
+
+    /// A core that does not begin, because not all can: it has nothing to do.
+    pub fn refuse(self) -> impl Task {
+        Refused { _worker: self }
     }
 
     /// The operators that keep something.
@@ -167,7 +188,7 @@ impl Worker {
 
     /// What the coordinator says: at the beginning of a turn.
     pub(super) fn begin_epochs(&mut self, io: &mut dyn Io) -> bool {
-        let Worker { epochs, stages, sinks, .. } = self;
+        let Worker { epochs, stages, sources, sinks, .. } = self;
         let Some(Epochs { participant, ports, log, .. }) = epochs else { return false };
         participant.begin_turn(&mut **log);
         let mut moved = false;
@@ -181,6 +202,7 @@ impl Worker {
                     });
                 }
                 ToCore::Committed { epoch, .. } => {
+                    sources.iter_mut().for_each(|source| source.commit(*epoch, io));
                     sinks.iter_mut().for_each(|sink| sink.commit(*epoch, io));
                 }
                 ToCore::WriteCommit { .. } | ToCore::Finish => {}
@@ -213,9 +235,11 @@ impl Worker {
             self.write_base();
         }
         self.note_end();
-        let Worker { epochs, failure, .. } = self;
+        let Worker { epochs, sinks, failure, .. } = self;
         let Some(Epochs { participant, log, .. }) = epochs else { return false };
-        match participant.poll(io, &mut **log) {
+        let outputs_are_durable =
+            participant.syncing().is_none_or(|epoch| sinks.iter().all(|it| it.is_durable(epoch)));
+        match participant.poll(io, &mut **log, outputs_are_durable) {
             Ok(busy) => busy,
             Err(why) => {
                 *failure = failure.take().or(Some(why));
@@ -245,7 +269,7 @@ impl Worker {
             stage.tree.end_epoch(epoch);
             stage.barrier_due = None;
             if let Input::Source(slot) = stage.input {
-                self.sources[slot].mark_position();
+                self.sources[slot].end_epoch(epoch);
             }
             self.end_stage_epoch(index, epoch, now_ns, io);
         }
@@ -267,7 +291,11 @@ impl Worker {
     /// Captures what the barrier has passed, and ends the epoch here when that was all.
     fn capture(&mut self, epoch: Epoch, io: &mut dyn Io) {
         let Worker { epochs, stages, sources, sinks, .. } = self;
-        let Some(Epochs { participant, log, sources: names, .. }) = epochs else { return };
+        let Some(Epochs { participant, log, sources: source_names, sinks: sink_names, .. }) =
+            epochs
+        else {
+            return;
+        };
         let mut all_passed = true;
         for stage in stages.iter_mut() {
             if stage.passed < Some(epoch) {
@@ -282,11 +310,13 @@ impl Worker {
             return;
         }
         sinks.iter_mut().for_each(|sink| sink.end_epoch(epoch, io));
-        let position = |(slot, name): (&SourceSlot, &String)| SourcePosition {
-            source: name.clone(),
-            position: slot.marked_position(),
+        let named = |(position, name): (Option<Vec<u8>>, &String)| NamedPosition {
+            name: name.clone(),
+            position,
         };
-        participant.seal(sources.iter().zip(names.iter()).map(position).collect());
+        let of_sources = sources.iter().map(SourceSlot::marked_position).zip(&*source_names);
+        let of_sinks = sinks.iter().map(SinkSlot::position).zip(&*sink_names);
+        participant.seal(of_sources.map(named).collect(), of_sinks.map(named).collect());
     }
 
     /// Between epochs: a part of the base that is due.

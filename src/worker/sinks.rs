@@ -108,6 +108,16 @@ impl SinkSlot {
         }
     }
 
+    /// What has to be durable of the epoch is.
+    pub(super) fn is_durable(&self, epoch: Epoch) -> bool {
+        self.sink.is_durable(epoch)
+    }
+
+    /// What is to be known of the sink as of the epoch that ended last.
+    pub(super) fn position(&self) -> Option<Vec<u8>> {
+        self.sink.position()
+    }
+
     /// The epoch exists: its output may leave.
     pub(super) fn commit(&mut self, epoch: Epoch, io: &mut dyn Io) {
         self.sink.commit(epoch, io);

@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use super::SourceStatus;
 use crate::metrics::{Account, ReadClock, SourceCounters};
 use crate::reactor::{Io, MeshReceiver, MeshSender};
-use crate::record::{Batch, Cause, Timestamp, Watermark};
+use crate::record::{Batch, Cause, Epoch, Timestamp, Watermark};
 use crate::source::{
     PositionError, Rejection, Source, SourceMessage, SourceOutput, SourceProgress,
 };
@@ -191,10 +191,16 @@ impl SourceSlot {
         self.source.resume(positions)
     }
 
-    /// A barrier goes out here: everything that was read has been taken.
-    pub(super) fn mark_position(&mut self) {
+    /// The barrier of `epoch` goes out here: everything that was read has been taken.
+    pub(super) fn end_epoch(&mut self, epoch: Epoch) {
         assert!(!self.has_staged());
         self.position = self.source.position();
+        self.source.end_epoch(epoch);
+    }
+
+    /// The epoch exists: what was read before its barrier may be confirmed.
+    pub(super) fn commit(&mut self, epoch: Epoch, io: &mut dyn Io) {
+        self.source.commit(epoch, io);
     }
 
     /// Where the source stood then.

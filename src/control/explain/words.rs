@@ -11,8 +11,8 @@ use crate::stdx::format_duration;
 pub(super) fn durability_words(mode: DurabilityMode) -> &'static str {
     match mode {
         DurabilityMode::On => {
-            "durability \"on\": windows and output survive a crash; journals are not built yet, so \
-             that it runs as \"off\""
+            "durability \"on\": after a crash the job goes on from its newest checkpoint, with what \
+             operators hold and where files and generated rows were read to"
         }
         DurabilityMode::Off => {
             "durability \"off\": nothing is kept; after a crash the job is run again from the start"
@@ -27,8 +27,8 @@ pub(super) fn release_words(release: Release) -> &'static str {
             "release \"immediate\": rows leave at once, and may be written again after a crash"
         }
         Release::Commit => {
-            "release \"commit\": rows leave with their checkpoint, each exactly once; until there \
-             are checkpoints they leave at once"
+            "release \"commit\": rows leave with their checkpoint, each exactly once; not yet: \
+             they leave at once, and may be written again after a crash"
         }
     }
 }
