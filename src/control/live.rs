@@ -204,6 +204,7 @@ impl Live {
             exchanges: self.exchanges(),
             sinks: self.sinks(&totals),
             cores: self.cores(now_ns),
+            checkpoint: self.checkpoint(now_ns),
             blocked: self.blocked(),
             examples: totals.examples,
             notices: self.notices.iter().cloned().collect(),

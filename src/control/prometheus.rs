@@ -16,8 +16,8 @@ use crate::metrics::{LatencyCounts, LatencyParts};
 use crate::reactor::{Clock, SystemClock, process_descriptors, process_usage};
 use crate::worker::CoreReport;
 use families::{
-    CORES, EXCHANGES, Family, Kind, LATENCIES, LATENCY_BOUNDS, OPERATORS, OfTable, OperatorSample,
-    SINKS, SOURCES, in_seconds,
+    CHECKPOINTS, CORES, EXCHANGES, Family, Kind, LATENCIES, LATENCY_BOUNDS, OPERATORS, OfTable,
+    OperatorSample, SINKS, SOURCES, in_seconds,
 };
 
 /// What the body is, for the peer.
@@ -33,6 +33,7 @@ pub(super) fn text(
     let mut page = Page { text: String::new(), names, newest };
     page.process(identity);
     page.cores();
+    page.checkpoints();
     page.per_table("source", &names.sources, SOURCES);
     page.rejections();
     page.operators();
@@ -100,6 +101,20 @@ impl<'a> Page<'a> {
             self.family(family.name, family.kind, family.help);
             for (core, report) in self.reports() {
                 self.sample(family.name, &[("core", &core)], (family.value)(&report.activity));
+            }
+        }
+    }
+
+    fn checkpoints(&mut self) {
+        if self.reports().all(|(_, report)| report.checkpoint.is_none()) {
+            return;
+        }
+        for family in CHECKPOINTS {
+            self.family(family.name, family.kind, family.help);
+            for (core, report) in self.reports() {
+                if let Some(value) = report.checkpoint.as_ref().and_then(family.value) {
+                    self.sample(family.name, &[("core", &core)], value);
+                }
             }
         }
     }

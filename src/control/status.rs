@@ -36,6 +36,8 @@ pub(super) struct Status {
     pub(super) exchanges: Vec<ExchangeState>,
     pub(super) sinks: Vec<SinkState>,
     pub(super) cores: Vec<CoreState>,
+    /// `None` without durability.
+    pub(super) checkpoint: Option<CheckpointState>,
     /// Who waited for whom.
     pub(super) blocked: Vec<BlockedState>,
     pub(super) examples: Vec<String>,
@@ -197,6 +199,33 @@ pub(super) struct CoreState {
     pub(super) reported_seconds_ago: f64,
 }
 
+/// How epochs go, and what state journals keep, over all cores.
+#[derive(Clone, Default, Serialize, Deserialize, Debug)]
+pub(super) struct CheckpointState {
+    /// The newest epoch of this run that exists.
+    pub(super) epoch: Option<u64>,
+    /// Since it began to exist.
+    pub(super) age_seconds: Option<f64>,
+    /// The epoch on its way.
+    pub(super) epoch_under_way: Option<u64>,
+    /// Of this run: epochs that exist, those in which nothing had changed, those that took longer than
+    /// the interval.
+    pub(super) epochs: u64,
+    pub(super) epochs_unchanged: u64,
+    pub(super) epochs_late: u64,
+    /// From the beginning of an epoch until it existed.
+    pub(super) last_seconds: f64,
+    pub(super) longest_seconds: f64,
+    /// Written for state: what changed, and bases.
+    pub(super) increment_bytes: u64,
+    pub(super) base_bytes: u64,
+    /// What state journals keep, and what operators keep in memory.
+    pub(super) kept_bytes: u64,
+    pub(super) live_bytes: u64,
+    /// Turns in which a journal had no room.
+    pub(super) turns_without_room: u64,
+}
+
 /// A stage that had to wait.
 #[derive(Clone, Default, Serialize, Deserialize, Debug)]
 pub(super) struct BlockedState {
@@ -237,6 +266,7 @@ mod tests {
             exchanges: vec![ExchangeState::default()],
             sinks: vec![SinkState::default()],
             cores: vec![CoreState::default()],
+            checkpoint: Some(CheckpointState::default()),
             blocked: vec![BlockedState::default()],
             ..Status::default()
         };

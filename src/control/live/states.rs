@@ -4,13 +4,15 @@
 use super::latencies::{OperatorTurns, latency_state, parts_state};
 use super::reading::{OnCore, behind_the_clock, hottest, lowest, newest, on_core};
 use super::{Live, ratio, seconds};
+use crate::checkpoint::CaptureStatus;
 use crate::control::names;
 use crate::control::status::{
-    BlockedState, CoreState, ExchangeState, OperatorState, SinkState, SourceState,
+    BlockedState, CheckpointState, CoreState, ExchangeState, OperatorState, SinkState, SourceState,
 };
 use crate::control::totals::Totals;
 use crate::dataflow::OperatorSpec;
 use crate::metrics::{LatencyPart, OperatorActivity, OperatorCounters, RejectionKind};
+use crate::record::Epoch;
 use crate::worker::CoreReport;
 
 impl Live {
@@ -172,6 +174,28 @@ impl Live {
             }
         };
         self.reports().map(state).collect()
+    }
+
+    pub(super) fn checkpoint(&self, now_ns: u64) -> Option<CheckpointState> {
+        let statuses = || self.reports().filter_map(|report| report.checkpoint);
+        let epochs = statuses().find_map(|status| status.epochs)?;
+        let sum = |bytes: fn(&CaptureStatus) -> u64| statuses().map(|it| bytes(&it.capture)).sum();
+        let age_ns = now_ns.saturating_sub(epochs.committed_at_ns);
+        Some(CheckpointState {
+            epoch: epochs.committed.map(Epoch::number),
+            age_seconds: epochs.committed.map(|_| seconds(age_ns)),
+            epoch_under_way: epochs.under_way.map(Epoch::number),
+            epochs: epochs.epochs,
+            epochs_unchanged: epochs.unchanged,
+            epochs_late: epochs.late,
+            last_seconds: seconds(epochs.last_ns),
+            longest_seconds: seconds(epochs.longest_ns),
+            increment_bytes: sum(|it| it.increment_bytes),
+            base_bytes: sum(|it| it.base_bytes),
+            kept_bytes: sum(|it| it.kept_bytes),
+            live_bytes: sum(|it| it.live_bytes),
+            turns_without_room: sum(|it| it.turns_without_room),
+        })
     }
 
     pub(super) fn blocked(&self) -> Vec<BlockedState> {

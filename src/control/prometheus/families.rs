@@ -5,7 +5,7 @@ use crate::dataflow::OperatorSpec;
 use crate::metrics::{CoreActivity, LatencyPart, OperatorActivity, OperatorCounters};
 use crate::reactor::{Clock, SystemClock};
 use crate::record::{Timestamp, Watermark};
-use crate::worker::{CoreReport, OutboxStatus};
+use crate::worker::{CheckpointStatus, CoreReport, OutboxStatus};
 
 #[derive(Clone, Copy)]
 pub(super) enum Kind {
@@ -81,6 +81,8 @@ const fn gauge<T: Copy>(name: &'static str, help: &'static str, value: T) -> Fam
 pub(super) type OfCore = fn(&CoreActivity) -> String;
 /// Of a report, what it says of the source or sink with this index.
 pub(super) type OfTable = fn(&CoreReport, usize) -> Option<String>;
+/// Of how epochs go, as one core sees it.
+pub(super) type OfCheckpoint = fn(&CheckpointStatus) -> Option<String>;
 pub(super) type OfOperator = fn(&OperatorSample) -> Option<String>;
 pub(super) type OfOutbox = fn(&OutboxStatus) -> String;
 
@@ -90,6 +92,52 @@ pub(super) const CORES: &[Family<OfCore>] = &[
     }),
     counter("pelton_core_parked_seconds_total", "Time asleep.", |it| in_seconds(it.parked_ns)),
     counter("pelton_core_turns_total", "Turns with work.", |it| it.turns.to_string()),
+];
+
+pub(super) const CHECKPOINTS: &[Family<OfCheckpoint>] = &[
+    gauge("pelton_checkpoint_epoch", "The newest epoch of this run that exists.", |it| {
+        Some(it.epochs?.committed?.number().to_string())
+    }),
+    gauge("pelton_checkpoint_age_seconds", "Time since it began to exist.", |it| {
+        let epochs = it.epochs?;
+        epochs.committed?;
+        Some(in_seconds(SystemClock.monotonic_ns().saturating_sub(epochs.committed_at_ns)))
+    }),
+    counter("pelton_checkpoint_epochs_total", "Epochs of this run that exist.", |it| {
+        Some(it.epochs?.epochs.to_string())
+    }),
+    counter(
+        "pelton_checkpoint_epochs_unchanged_total",
+        "Epochs in which nothing had changed.",
+        |it| Some(it.epochs?.unchanged.to_string()),
+    ),
+    counter(
+        "pelton_checkpoint_epochs_late_total",
+        "Epochs that took longer than the interval.",
+        |it| Some(it.epochs?.late.to_string()),
+    ),
+    gauge(
+        "pelton_checkpoint_last_seconds",
+        "From the beginning of the last epoch until it existed.",
+        |it| Some(in_seconds(it.epochs?.last_ns)),
+    ),
+    gauge("pelton_checkpoint_longest_seconds", "The longest of them.", |it| {
+        Some(in_seconds(it.epochs?.longest_ns))
+    }),
+    counter("pelton_checkpoint_increment_bytes_total", "Changes of state written.", |it| {
+        Some(it.capture.increment_bytes.to_string())
+    }),
+    counter("pelton_checkpoint_base_bytes_total", "Bases of state written.", |it| {
+        Some(it.capture.base_bytes.to_string())
+    }),
+    gauge("pelton_checkpoint_kept_bytes", "What the state journal keeps.", |it| {
+        Some(it.capture.kept_bytes.to_string())
+    }),
+    counter(
+        "pelton_checkpoint_turns_without_room_total",
+        "Turns in which the journal had no room.",
+        |it| Some(it.capture.turns_without_room.to_string()),
+    ),
 ];
 
 pub(super) const SOURCES: &[Family<OfTable>] = &[
