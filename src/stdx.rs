@@ -3,7 +3,7 @@
 //! Read: `core_id` · `quantity` (number and unit) with `byte_size` and `duration` · `failure` (why a
 //! part gave up) · `suggest` ("did you mean") · `room` (of vectors that are handed over) ·
 //! `checksum` · `bytes` (written here, read back later) · `cpu` (what the binary was built for) ·
-//! `fatal` ⚠ (pages of mapped files that are gone).
+//! `fatal` ⚠ (pages of mapped files that are gone) · `failpoint` (where a test ends the process).
 
 mod byte_size;
 mod bytes;
@@ -11,6 +11,7 @@ mod checksum;
 mod core_id;
 mod cpu;
 mod duration;
+mod failpoint;
 mod failure;
 mod fatal;
 mod quantity;
@@ -23,6 +24,7 @@ pub use checksum::crc32c;
 pub use core_id::CoreId;
 pub use cpu::missing_cpu_features;
 pub use duration::{format_duration, parse_duration};
+pub use failpoint::Failpoint;
 pub use failure::{Failure, FailureClass};
 pub use fatal::{Mapping, name_lost_pages, watch_mapping};
 pub use quantity::QuantityError;

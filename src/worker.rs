@@ -48,7 +48,7 @@ use crate::operator::Diverted;
 use crate::reactor::{Io, Task, Turn};
 use crate::record::{Cause, Element, Epoch, Timestamp, Watermark};
 use crate::source::SourceProgress;
-use crate::stdx::Failure;
+use crate::stdx::{Failpoint, Failure};
 use budget::TurnBudget;
 use port::Port;
 
@@ -396,6 +396,7 @@ impl Stage {
             && let Some(epoch) = self.barrier_due.take()
         {
             slot.end_epoch(epoch);
+            Failpoint::Barrier.pass();
             self.tree.accept(Element::Barrier(epoch), port);
             return true;
         }

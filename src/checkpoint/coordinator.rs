@@ -16,7 +16,7 @@ use super::log::LogRange;
 use super::ports::{FromCore, ToCore};
 use crate::limits::{EPOCH_OVERDUE_NS, EPOCHS_IN_FLIGHT_MAX};
 use crate::record::Epoch;
-use crate::stdx::CoreId;
+use crate::stdx::{CoreId, Failpoint};
 
 /// What a coordinator must know.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -129,6 +129,7 @@ impl Coordinator {
                     panic!("core {core} wrote a commit record that nobody asked for");
                 };
                 *missing -= 1;
+                Failpoint::CommitWritten.pass();
             }
         }
     }
@@ -156,6 +157,7 @@ impl Coordinator {
                 true
             }
             Stage::Committing { began_ns, missing: 0 } => {
+                Failpoint::Committed.pass();
                 let began_ns = *began_ns;
                 self.status.epochs += 1;
                 self.status.committed = Some(self.next);
@@ -193,6 +195,7 @@ impl Coordinator {
     }
 
     fn begin(&mut self, now_ns: u64, tell: &mut dyn FnMut(CoreId, ToCore)) {
+        Failpoint::Begin.pass();
         self.changed = false;
         self.due_ns = now_ns.saturating_add(self.options.interval_ns);
         self.status.under_way = Some(self.next);
@@ -217,6 +220,7 @@ impl Coordinator {
             self.end(began_ns, false, now_ns, tell);
             return;
         }
+        Failpoint::Collected.pass();
         let (epoch, ranges) = (self.next, Arc::<[LogRange]>::from(ranges));
         // Two copies, in different blocks. The only core of a job writes both.
         let copies = self.options.core_count.min(2);

@@ -22,7 +22,7 @@ use crate::limits::{CAPTURE_BYTES_MAX, CAPTURE_PART_BYTES, CAPTURE_SLICE_BYTES};
 use crate::reactor::Io;
 use crate::record::{Epoch, KeyGroup};
 use crate::state::{SliceWriter, StateKey, Stateful};
-use crate::stdx::{CoreId, Failure};
+use crate::stdx::{CoreId, Failpoint, Failure};
 
 /// How much more of a base is written in a turn when the journal keeps more than it should.
 const PRESSING_TIMES: usize = 4;
@@ -406,6 +406,7 @@ impl Participant {
             && outputs_are_durable
             && log.is_durable(epoch)
         {
+            Failpoint::Sealed.pass();
             let range = sealed.range;
             self.last = Some(sealed.clone());
             self.phase = Phase::Reported;
@@ -465,6 +466,7 @@ impl Participant {
             self.status.turns_without_room += 1;
             return;
         }
+        Failpoint::Capture.pass();
         let length = part.len() as u64;
         match captured.is_base {
             true => self.status.base_bytes += length,
@@ -505,6 +507,7 @@ impl Participant {
         let sinks = std::mem::take(&mut manifest.sinks);
         self.phase = Phase::Syncing(Sealed { range, kept_from, sources, sinks });
         (self.epoch, self.has_entries) = (next(self.epoch), false);
+        Failpoint::Unsynced.pass();
         log.sync(io);
         true
     }
@@ -519,6 +522,7 @@ impl Participant {
             return false;
         }
         commit.is_appended = true;
+        Failpoint::CommitUnsynced.pass();
         log.sync(io);
         true
     }

@@ -31,7 +31,7 @@ use super::supply::JournalStart;
 use super::writer::WriterStart;
 use super::{JournalId, JournalRange, Kind, Position};
 use crate::limits::EPOCHS_IN_FLIGHT_MAX;
-use crate::stdx::CoreId;
+use crate::stdx::{CoreId, Failpoint};
 use chain::{Chain, Segments};
 pub use chain::{Entries, JournalEntry};
 use found::{Found, look, record_before, segments_of};
@@ -95,7 +95,9 @@ pub fn recover<S: Storage>(
         }
         Some(before) => go_on(storage, request.run, &before, &found)?,
     };
+    Failpoint::Recover.pass();
     recovered.write_record(storage)?;
+    Failpoint::Recovered.pass();
     recovered.remove_others(storage, &found)?;
     Ok(recovered)
 }

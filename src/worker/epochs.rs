@@ -22,7 +22,7 @@ use crate::reactor::{Io, Task, Turn};
 use crate::record::{Epoch, KeyHasher};
 use crate::source::PositionError;
 use crate::state::{Loaded, StateKey, Stateful};
-use crate::stdx::{CoreId, Failure};
+use crate::stdx::{CoreId, Failpoint, Failure};
 
 /// What epochs on one core need.
 pub struct CheckpointSetup {
@@ -202,8 +202,14 @@ impl Worker {
                     });
                 }
                 ToCore::Committed { epoch, .. } => {
+                    Failpoint::Confirm.pass();
                     sources.iter_mut().for_each(|source| source.commit(*epoch, io));
-                    sinks.iter_mut().for_each(|sink| sink.commit(*epoch, io));
+                    Failpoint::Release.pass();
+                    for sink in sinks.iter_mut() {
+                        sink.commit(*epoch, io);
+                        Failpoint::Released.pass();
+                    }
+                    Failpoint::Note.pass();
                 }
                 ToCore::WriteCommit { .. } | ToCore::Finish => {}
             }

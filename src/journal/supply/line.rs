@@ -15,7 +15,7 @@ use super::super::storage::{SegmentPages, Storage};
 use super::super::{JournalId, Kind};
 use super::{FromSupply, JournalOptions, JournalStart, Supplied, ToSupply};
 use crate::reactor::{MeshReceiver, MeshSender};
-use crate::stdx::Failure;
+use crate::stdx::{Failpoint, Failure};
 
 /// Segments prepared ahead of the one in use.
 const SEGMENTS_AHEAD: u32 = 1;
@@ -137,7 +137,10 @@ impl<S: Storage> Line<S> {
                 ToSupply::Left { segment, memory: _ } => {
                     self.mapped.retain(|mapped| mapped.number != segment);
                 }
-                ToSupply::Recycle { segment } => self.recycle(segment)?,
+                ToSupply::Recycle { segment } => {
+                    Failpoint::Recycle.pass();
+                    self.recycle(segment)?;
+                }
             }
         }
         if self.populate()? {
