@@ -9,8 +9,8 @@
 //! 1. The coordinator says *begin* once the interval has passed and some core has changed something.
 //! 2. Every core lets the barrier out behind its sources; it goes with the data through every stage. A
 //!    stage that it has passed is captured: what its operators changed is appended, so many bytes a turn.
-//! 3. When all stages are captured the core appends its manifest, ends the epoch in its journal, has the
-//!    range synced and reports it.
+//! 3. When all stages are captured the core ends the epoch in its side journals (see `journal`), appends its
+//!    manifest, ends the epoch in its state journal, has the ranges synced and reports them.
 //! 4. When all have, the commit record with all ranges is written by two cores. Once both copies are
 //!    durable the epoch exists; everybody is told, outputs may be released, what is no longer needed is
 //!    recycled.
@@ -33,7 +33,7 @@ mod tests;
 
 pub use coordinator::{Coordinator, CoordinatorOptions, EpochStatus};
 pub use journal_log::{JournalLog, RecoveredJournals};
-pub use log::{Appended, EntryTag, LogEntry, LogPosition, LogRange, StateLog};
+pub use log::{Appended, CoreRanges, EntryTag, LogEntry, LogPosition, LogRange, StateLog};
 pub use manifest::{Definition, Manifest, NamedPosition, OperatorDefinition, RangeBases};
 pub use participant::{
     CaptureLimits, CaptureStatus, Participant, ParticipantOptions, ParticipantStart,

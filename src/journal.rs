@@ -2,7 +2,8 @@
 //!
 //! Read: `directory` (lock, identity, run number, atomic replacement) · `entry` (the bytes) ·
 //! `segment` (the files) · `commit` (what makes an epoch exist) · `reader` · `writer` · `supply` (the
-//! helper thread) · `recovery` (what a start finds) · `storage` (the seam to the file system) · `mapped_file` ⚠ · `error`.
+//! helper thread) · `side` (a journal that a core's sources or sinks share) · `recovery` (what a start
+//! finds) · `storage` (the seam to the file system) · `mapped_file` ⚠ · `error`.
 //!
 //! A journal is a sequence of preallocated files, segments, of one core. Entries are appended and
 //! never changed; those of an epoch end at a block of 4 KiB, and become durable by a sync of exactly
@@ -28,6 +29,7 @@ mod mapped_file;
 mod reader;
 mod recovery;
 mod segment;
+mod side;
 mod storage;
 mod supply;
 mod writer;
@@ -44,6 +46,7 @@ pub use recovery::{
 pub use segment::{
     LEFTOVER_SUFFIX, SEGMENT_BEGIN, SegmentHeader, file_id, parse_segment_name, segment_name,
 };
+pub use side::{SideJournal, SideStart, SideWriter};
 pub use storage::{Files, SegmentMemory, SegmentPages, Storage};
 pub use supply::{JournalOptions, JournalStart, Supply, SupplyTurn, start_supply};
 pub use writer::{EpochRange, NoRoom, Writer, WriterStart};

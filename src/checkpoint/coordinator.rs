@@ -12,7 +12,7 @@
 
 use std::sync::Arc;
 
-use super::log::LogRange;
+use super::log::CoreRanges;
 use super::ports::{FromCore, ToCore};
 use crate::limits::{EPOCH_OVERDUE_NS, EPOCHS_IN_FLIGHT_MAX};
 use crate::record::Epoch;
@@ -78,7 +78,7 @@ enum Stage {
     /// Cores are doing their part.
     Collecting {
         began_ns: u64,
-        ranges: Vec<Option<LogRange>>,
+        cores: Vec<Option<CoreRanges>>,
         is_written: bool,
     },
     /// Commit records are being written.
@@ -114,12 +114,12 @@ impl Coordinator {
             FromCore::Ready => self.ready += 1,
             FromCore::Changed => self.changed = true,
             FromCore::Ended => self.ended += 1,
-            FromCore::Sealed { epoch, range, is_written: wrote } => {
+            FromCore::Sealed { epoch, ranges, is_written: wrote } => {
                 assert_eq!(epoch, self.next, "a core reports the epoch that is under way");
-                let Stage::Collecting { ranges, is_written, .. } = &mut self.stage else {
+                let Stage::Collecting { cores, is_written, .. } = &mut self.stage else {
                     panic!("core {core} reports an epoch that nobody began");
                 };
-                let before = ranges[core.index()].replace(range);
+                let before = cores[core.index()].replace(ranges);
                 assert!(before.is_none(), "a core reports an epoch once");
                 *is_written |= wrote;
             }
@@ -147,13 +147,12 @@ impl Coordinator {
                 self.tell_all(ToCore::Finish, tell);
                 true
             }
-            Stage::Collecting { began_ns, ranges, is_written } => {
-                let (began_ns, is_written) = (*began_ns, *is_written);
-                let Some(ranges) = ranges.iter().copied().collect::<Option<Vec<LogRange>>>() else {
-                    self.note_overdue(began_ns, now_ns);
-                    return false;
-                };
-                self.commit(began_ns, &ranges, is_written, now_ns, tell);
+            Stage::Collecting { began_ns, cores, .. } if cores.contains(&None) => {
+                self.note_overdue(*began_ns, now_ns);
+                false
+            }
+            Stage::Collecting { .. } => {
+                self.commit(now_ns, tell);
                 true
             }
             Stage::Committing { began_ns, missing: 0 } => {
@@ -199,20 +198,17 @@ impl Coordinator {
         self.changed = false;
         self.due_ns = now_ns.saturating_add(self.options.interval_ns);
         self.status.under_way = Some(self.next);
-        let ranges = vec![None; usize::from(self.options.core_count)];
-        self.stage = Stage::Collecting { began_ns: now_ns, ranges, is_written: false };
+        let cores = vec![None; usize::from(self.options.core_count)];
+        self.stage = Stage::Collecting { began_ns: now_ns, cores, is_written: false };
         self.tell_all(ToCore::Begin(self.next), tell);
     }
 
     /// Every core's part is durable.
-    fn commit(
-        &mut self,
-        began_ns: u64,
-        ranges: &[LogRange],
-        is_written: bool,
-        now_ns: u64,
-        tell: &mut dyn FnMut(CoreId, ToCore),
-    ) {
+    fn commit(&mut self, now_ns: u64, tell: &mut dyn FnMut(CoreId, ToCore)) {
+        let stage = std::mem::replace(&mut self.stage, Stage::Idle);
+        let Stage::Collecting { began_ns, cores, is_written } = stage else {
+            unreachable!("the caller has looked");
+        };
         // The journal has to tell entries of epochs that may have been from those that cannot.
         let may_skip = self.next.number() - self.recorded < EPOCHS_IN_FLIGHT_MAX - 1;
         if !is_written && may_skip {
@@ -221,11 +217,11 @@ impl Coordinator {
             return;
         }
         Failpoint::Collected.pass();
-        let (epoch, ranges) = (self.next, Arc::<[LogRange]>::from(ranges));
+        let (epoch, cores) = (self.next, cores.into_iter().flatten().collect::<Arc<[_]>>());
         // Two copies, in different blocks. The only core of a job writes both.
         let copies = self.options.core_count.min(2);
         for core in CoreId::all(copies) {
-            tell(core, ToCore::WriteCommit { epoch, ranges: Arc::clone(&ranges) });
+            tell(core, ToCore::WriteCommit { epoch, cores: Arc::clone(&cores) });
         }
         self.stage = Stage::Committing { began_ns, missing: copies };
     }
@@ -257,8 +253,8 @@ impl Coordinator {
         }
         self.overdue_told_ns = now_ns;
         let waits_for = match &self.stage {
-            Stage::Collecting { ranges, .. } => {
-                let missing = ranges.iter().enumerate().filter(|(_, range)| range.is_none());
+            Stage::Collecting { cores, .. } => {
+                let missing = cores.iter().enumerate().filter(|(_, ranges)| ranges.is_none());
                 let missing: Vec<String> = missing.map(|(core, _)| core.to_string()).collect();
                 format!("core {} to capture its part and make it durable", missing.join(", "))
             }
@@ -281,7 +277,7 @@ impl Coordinator {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::checkpoint::LogPosition;
+    use crate::checkpoint::{LogPosition, LogRange};
 
     const MS: u64 = 1_000_000;
 
@@ -291,9 +287,10 @@ mod tests {
         said: String,
     }
 
-    fn range(offset: u64) -> LogRange {
+    fn ranges(offset: u64) -> CoreRanges {
         let at = LogPosition { segment: 0, offset };
-        LogRange { from: at, to: at, sequence: offset }
+        let state = LogRange { from: at, to: at, sequence: offset };
+        CoreRanges { state, sides: Vec::new() }
     }
 
     impl Machine {
@@ -314,8 +311,8 @@ mod tests {
             let mut tell = |core: CoreId, message: ToCore| {
                 let what = match message {
                     ToCore::Begin(epoch) => format!("b{}", epoch.number()),
-                    ToCore::WriteCommit { epoch, ranges } => {
-                        format!("w{}/{}", epoch.number(), ranges.len())
+                    ToCore::WriteCommit { epoch, cores } => {
+                        format!("w{}/{}", epoch.number(), cores.len())
                     }
                     ToCore::Committed { epoch, .. } => format!("c{}", epoch.number()),
                     ToCore::Finish => "f".to_owned(),
@@ -337,7 +334,7 @@ mod tests {
             let (what, number) = word.split_at(1);
             let number: u16 = number.parse().unwrap_or(0);
             let epoch = machine.coordinator.next;
-            let sealed = |is_written| FromCore::Sealed { epoch, range: range(7), is_written };
+            let sealed = |is_written| FromCore::Sealed { epoch, ranges: ranges(7), is_written };
             match what {
                 "r" => machine.receive(number, FromCore::Ready),
                 "x" => machine.receive(number, FromCore::Changed),
@@ -415,7 +412,7 @@ mod tests {
         }
         machine.receive(0, FromCore::Changed);
         let epoch = Epoch::new(5);
-        machine.receive(0, FromCore::Sealed { epoch, range: range(1), is_written: true });
+        machine.receive(0, FromCore::Sealed { epoch, ranges: ranges(1), is_written: true });
         machine.now_ns = EPOCH_OVERDUE_NS - 1;
         machine.settle();
         assert_eq!(machine.coordinator.take_notice(), None);

@@ -6,7 +6,7 @@
 
 use std::collections::VecDeque;
 
-use super::log::{Appended, EntryTag, LogPosition, LogRange, StateLog};
+use super::log::{Appended, CoreRanges, EntryTag, LogPosition, LogRange, StateLog};
 use super::restore::{EntryRead, RecoveredLogs, RestoreError};
 use crate::journal::{
     CommitRecord, JournalError, JournalId, JournalRange, Kind, MappedFile, Position, Recovered,
@@ -142,16 +142,8 @@ impl<M: SegmentMemory> StateLog for JournalLog<M> {
         self.durable >= Some(epoch)
     }
 
-    fn append_commit(&mut self, epoch: Epoch, ranges: &[LogRange]) -> Appended {
-        let cores = CoreId::all(u16::try_from(ranges.len()).expect("limits::CORES_MAX cores"));
-        let range = |(core, range): (CoreId, &LogRange)| JournalRange {
-            journal: JournalId { kind: Kind::State, core },
-            from: range.from.into(),
-            to: range.to.into(),
-            sequence: range.sequence,
-        };
-        let ranges = cores.zip(ranges).map(range).collect();
-        let record = CommitRecord { epoch: epoch.number(), ranges };
+    fn append_commit(&mut self, epoch: Epoch, cores: &[CoreRanges]) -> Appended {
+        let record = commit_record(epoch, cores);
         let copies = if self.is_alone { 2 } else { 1 };
         let appended = self.commit.filter(|(of, ..)| *of == epoch).map_or(0, |(_, count, _)| count);
         for count in appended..copies {
@@ -185,6 +177,23 @@ impl<M: SegmentMemory> StateLog for JournalLog<M> {
         let own = self.epochs.iter().filter(|kept| kept.epoch >= epoch);
         earlier + own.map(|kept| kept.bytes).sum::<u64>()
     }
+}
+
+/// What makes an epoch exist, which needs so much of every core's journals.
+fn commit_record(epoch: Epoch, cores: &[CoreRanges]) -> CommitRecord {
+    let ids = CoreId::all(u16::try_from(cores.len()).expect("limits::CORES_MAX cores"));
+    let state = |(core, ranges): (CoreId, &CoreRanges)| JournalRange {
+        journal: JournalId { kind: Kind::State, core },
+        from: ranges.state.from.into(),
+        to: ranges.state.to.into(),
+        sequence: ranges.state.sequence,
+    };
+    let sides = cores.iter().flat_map(|ranges| ranges.sides.iter().copied());
+    let mut ranges: Vec<JournalRange> = ids.zip(cores).map(state).chain(sides).collect();
+    ranges.sort_by_key(|range| range.journal);
+    let is_unique = ranges.is_sorted_by(|a, b| a.journal < b.journal);
+    assert!(is_unique, "every journal is one core's");
+    CommitRecord { epoch: epoch.number(), ranges }
 }
 
 impl From<Position> for LogPosition {

@@ -3,6 +3,7 @@
 //! Nothing here waits. Between two calls of [`StateLog::end_epoch`] entries of one epoch are appended; a
 //! sync makes durable everything up to the last end.
 
+use crate::journal::JournalRange;
 use crate::reactor::Io;
 use crate::record::Epoch;
 use crate::stdx::Failure;
@@ -63,6 +64,15 @@ pub struct LogRange {
     pub sequence: u64,
 }
 
+/// What an epoch needs of all journals of one core.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct CoreRanges {
+    /// Of the state journal.
+    pub state: LogRange,
+    /// Of its side journals, and of those of earlier runs' cores that it has taken over.
+    pub sides: Vec<JournalRange>,
+}
+
 /// Whether there was room.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[must_use]
@@ -102,9 +112,9 @@ pub trait StateLog {
     /// True when all of `epoch`, which has ended, is durable.
     fn is_durable(&self, epoch: Epoch) -> bool;
 
-    /// Appends the commit record of an epoch: the range of every core, in their order. The only core of
+    /// Appends the commit record of an epoch: the ranges of every core, in their order. The only core of
     /// a job appends it twice. To be synced.
-    fn append_commit(&mut self, epoch: Epoch, ranges: &[LogRange]) -> Appended;
+    fn append_commit(&mut self, epoch: Epoch, cores: &[CoreRanges]) -> Appended;
 
     /// True when the commit record of `epoch` is durable here.
     fn is_commit_durable(&self, epoch: Epoch) -> bool;

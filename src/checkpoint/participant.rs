@@ -14,10 +14,11 @@ use std::collections::VecDeque;
 use std::ops::Range;
 use std::sync::Arc;
 
-use super::log::{Appended, EntryTag, LogRange, StateLog};
+use super::log::{Appended, CoreRanges, EntryTag, StateLog};
 use super::manifest::{Definition, Manifest, NamedPosition, RangeBases};
 use super::ports::{FromCore, ToCore};
 use super::retention::{KeptLimits, Retention, Urgency};
+use crate::journal::JournalRange;
 use crate::limits::{CAPTURE_BYTES_MAX, CAPTURE_PART_BYTES, CAPTURE_SLICE_BYTES};
 use crate::reactor::Io;
 use crate::record::{Epoch, KeyGroup};
@@ -154,8 +155,8 @@ enum Phase {
     Idle,
     /// The barrier is on its way through the stages.
     Open,
-    /// The end of the epoch is being appended.
-    Sealing(Box<Manifest>),
+    /// The end of the epoch is being appended; what it needs of side journals.
+    Sealing(Box<Manifest>, Vec<JournalRange>),
     /// The epoch before is appended, and being made durable.
     Syncing(Sealed),
     /// It is reported; not yet committed.
@@ -165,7 +166,7 @@ enum Phase {
 /// What is known of an epoch that was written here.
 #[derive(Clone, PartialEq, Eq, Debug)]
 struct Sealed {
-    range: LogRange,
+    ranges: CoreRanges,
     /// The first epoch that it keeps.
     kept_from: Epoch,
     sources: Vec<NamedPosition>,
@@ -188,7 +189,7 @@ struct Base {
 #[derive(Debug)]
 struct Commit {
     epoch: Epoch,
-    ranges: Arc<[LogRange]>,
+    cores: Arc<[CoreRanges]>,
     is_appended: bool,
 }
 
@@ -252,9 +253,9 @@ impl Participant {
                 self.captured.clear();
                 self.live_bytes = 0;
             }
-            ToCore::WriteCommit { epoch, ranges } => {
+            ToCore::WriteCommit { epoch, cores } => {
                 assert!(self.commit.is_none());
-                self.commit = Some(Commit { epoch, ranges, is_appended: false });
+                self.commit = Some(Commit { epoch, cores, is_appended: false });
             }
             ToCore::Committed { epoch, is_written } => {
                 assert_eq!((&self.phase, next(epoch)), (&Phase::Reported, self.epoch));
@@ -271,11 +272,6 @@ impl Participant {
     /// The epoch whose barrier is on its way.
     pub fn open_epoch(&self) -> Option<Epoch> {
         (self.phase == Phase::Open).then_some(self.epoch)
-    }
-
-    /// The epoch that has ended here and is being made durable.
-    pub fn syncing(&self) -> Option<Epoch> {
-        matches!(self.phase, Phase::Syncing(_)).then(|| before(self.epoch))
     }
 
     /// Rows went through, or a stage ended.
@@ -328,18 +324,25 @@ impl Participant {
         self.slice_waits.is_none() && self.captured.len() == self.options.definition.operators.len()
     }
 
-    /// Ends the open epoch: everything of it has been captured, and the sources and sinks stood there.
-    pub fn seal(&mut self, sources: Vec<NamedPosition>, sinks: Vec<NamedPosition>) {
+    /// Ends the open epoch: everything of it has been captured, the sources and sinks stood there, and it
+    /// needs so much of side journals.
+    pub fn seal(
+        &mut self,
+        sources: Vec<NamedPosition>,
+        sinks: Vec<NamedPosition>,
+        sides: Vec<JournalRange>,
+    ) {
         assert!(self.phase == Phase::Open && self.is_captured());
         self.status.live_bytes = self.live_bytes;
         if !self.has_entries
             && let Some(last) = &self.last
             && (&last.sources, &last.sinks) == (&sources, &sinks)
+            && last.ranges.sides == sides
         {
-            let (epoch, range) = (self.epoch, last.range);
+            let (epoch, ranges) = (self.epoch, last.ranges.clone());
             self.phase = Phase::Reported;
             self.epoch = next(epoch);
-            self.outgoing.push_back(FromCore::Sealed { epoch, range, is_written: false });
+            self.outgoing.push_back(FromCore::Sealed { epoch, ranges, is_written: false });
             return;
         }
         let manifest = Manifest {
@@ -356,7 +359,7 @@ impl Participant {
             self.sealing.push_back((EntryTag::Definition, self.definition.clone()));
         }
         self.sealing.push_back((EntryTag::Manifest, manifest.encode()));
-        self.phase = Phase::Sealing(Box::new(manifest));
+        self.phase = Phase::Sealing(Box::new(manifest), sides);
     }
 
     /// True when operators may be asked for a base now.
@@ -383,9 +386,9 @@ impl Participant {
         }
     }
 
-    /// Advances what is under way: at the end of every turn. `outputs_are_durable` says so of what sinks
-    /// must have made durable before the last epoch that has ended here may exist. True when something
-    /// happened.
+    /// Advances what is under way: at the end of every turn. `others_are_durable` says so of what sinks and
+    /// side journals must have made durable before an epoch that has ended here may exist. True when
+    /// something happened.
     ///
     /// # Errors
     /// Why the journal cannot be written.
@@ -393,7 +396,7 @@ impl Participant {
         &mut self,
         io: &mut dyn Io,
         log: &mut dyn StateLog,
-        outputs_are_durable: bool,
+        others_are_durable: &dyn Fn(Epoch) -> bool,
     ) -> Result<bool, Failure> {
         let mut busy = std::mem::take(&mut self.worked) | self.end_base();
         busy |= self.advance_seal(io, log);
@@ -403,19 +406,19 @@ impl Participant {
         }
         let epoch = before(self.epoch);
         if let Phase::Syncing(sealed) = &self.phase
-            && outputs_are_durable
             && log.is_durable(epoch)
+            && others_are_durable(epoch)
         {
             Failpoint::Sealed.pass();
-            let range = sealed.range;
+            let ranges = sealed.ranges.clone();
             self.last = Some(sealed.clone());
             self.phase = Phase::Reported;
-            self.outgoing.push_back(FromCore::Sealed { epoch, range, is_written: true });
+            self.outgoing.push_back(FromCore::Sealed { epoch, ranges, is_written: true });
             busy = true;
         }
-        let is_durable =
+        let is_written =
             |commit: &mut Commit| commit.is_appended && log.is_commit_durable(commit.epoch);
-        if let Some(commit) = self.commit.take_if(is_durable) {
+        if let Some(commit) = self.commit.take_if(is_written) {
             self.outgoing.push_back(FromCore::CommitWritten(commit.epoch));
             busy = true;
         }
@@ -493,7 +496,7 @@ impl Participant {
     }
 
     fn advance_seal(&mut self, io: &mut dyn Io, log: &mut dyn StateLog) -> bool {
-        let Phase::Sealing(manifest) = &mut self.phase else { return false };
+        let Phase::Sealing(manifest, sides) = &mut self.phase else { return false };
         while let Some((tag, payload)) = self.sealing.front() {
             if log.append(*tag, self.epoch, payload) == Appended::NoRoom {
                 self.status.turns_without_room += 1;
@@ -502,10 +505,11 @@ impl Participant {
             self.sealing.pop_front();
         }
         let kept_from = manifest.kept_from();
-        let range = log.end_epoch(self.epoch, kept_from);
+        let state = log.end_epoch(self.epoch, kept_from);
+        let ranges = CoreRanges { state, sides: std::mem::take(sides) };
         let sources = std::mem::take(&mut manifest.sources);
         let sinks = std::mem::take(&mut manifest.sinks);
-        self.phase = Phase::Syncing(Sealed { range, kept_from, sources, sinks });
+        self.phase = Phase::Syncing(Sealed { ranges, kept_from, sources, sinks });
         (self.epoch, self.has_entries) = (next(self.epoch), false);
         Failpoint::Unsynced.pass();
         log.sync(io);
@@ -517,7 +521,7 @@ impl Participant {
         if commit.is_appended {
             return false;
         }
-        if log.append_commit(commit.epoch, &commit.ranges) == Appended::NoRoom {
+        if log.append_commit(commit.epoch, &commit.cores) == Appended::NoRoom {
             self.status.turns_without_room += 1;
             return false;
         }

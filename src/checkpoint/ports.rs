@@ -5,7 +5,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use super::log::LogRange;
+use super::log::CoreRanges;
 use crate::limits::CHECKPOINT_MESSAGES_MAX;
 use crate::reactor::{MeshReceiver, MeshSender, Wake, channel};
 use crate::record::Epoch;
@@ -20,8 +20,8 @@ pub enum ToCore {
     WriteCommit {
         /// The epoch.
         epoch: Epoch,
-        /// Its range in the journal of every core.
-        ranges: Arc<[LogRange]>,
+        /// What it needs of the journals of every core.
+        cores: Arc<[CoreRanges]>,
     },
     /// An epoch exists, or nothing changed in it.
     Committed {
@@ -45,8 +45,8 @@ pub enum FromCore {
     Sealed {
         /// The epoch.
         epoch: Epoch,
-        /// What it needs of the core's journal.
-        range: LogRange,
+        /// What it needs of the core's journals.
+        ranges: CoreRanges,
         /// Whether there was something to write.
         is_written: bool,
     },

@@ -4,6 +4,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use super::*;
+use crate::journal::{JournalId, JournalRange, Kind, Position};
 use crate::reactor::Io;
 use crate::reactor::testing::{TestFiles, TestIo};
 use crate::record::Epoch;
@@ -63,12 +64,12 @@ impl StateLog for NotedLog {
         epoch.number() <= self.durable
     }
 
-    fn append_commit(&mut self, epoch: Epoch, ranges: &[LogRange]) -> Appended {
+    fn append_commit(&mut self, epoch: Epoch, cores: &[CoreRanges]) -> Appended {
         if !self.has_room {
             return Appended::NoRoom;
         }
         self.commit = Some(epoch);
-        self.notes.push(format!("C{}/{}", epoch.number(), ranges.len()));
+        self.notes.push(format!("C{}/{}", epoch.number(), cores.len()));
         Appended::Yes
     }
 
@@ -139,7 +140,9 @@ struct Machine {
     operator: Slices,
     io: TestIo,
     position: u8,
-    outputs_are_durable: bool,
+    /// Where the side journal ends.
+    side: u64,
+    others_are_durable: bool,
     said: Vec<String>,
 }
 
@@ -161,25 +164,27 @@ impl Machine {
             operator: Slices { schema, changes: 0, base: 2, base_left: 0 },
             io: TestIo::new(&TestFiles::default(), 1, 1),
             position: 0,
-            outputs_are_durable: true,
+            side: 0,
+            others_are_durable: true,
             said: Vec::new(),
         }
     }
 
     /// One turn, as a worker has it.
     fn turn(&mut self) {
-        let Machine { participant, log, operator, io, outputs_are_durable, .. } = self;
+        let Machine { participant, log, operator, io, others_are_durable, .. } = self;
         participant.begin_turn(log);
         if participant.open_epoch().is_some() {
             participant.capture(KEY, operator, log);
             if participant.is_captured() {
                 let position = Some(vec![self.position]);
-                participant.seal(vec![NamedPosition { name: "s".into(), position }], Vec::new());
+                let positions = vec![NamedPosition { name: "s".into(), position }];
+                participant.seal(positions, Vec::new(), vec![side_range(self.side)]);
             }
         } else if participant.writes_base() {
             participant.write_base(KEY, operator, log);
         }
-        participant.poll(io, log, *outputs_are_durable).expect("this journal never fails");
+        participant.poll(io, log, &|_| *others_are_durable).expect("this journal never fails");
         while let Some(message) = participant.take_message() {
             self.said.push(match message {
                 FromCore::Ready => "ready".into(),
@@ -199,8 +204,9 @@ impl Machine {
     }
 
     /// `b4` begins epoch 4, `w4` has its record written, `c4` says that it exists; `x3` makes three
-    /// slices of changes, `p` moves the source, `d4` makes epoch 4 durable, `-` and `+` take and give
-    /// room, `o` and `O` say that outputs are not and are durable, `t` is a turn, `tt` two.
+    /// slices of changes, `p` moves the source, `i` appends to the side journal, `d4` makes epoch 4 durable,
+    /// `-` and `+` take and give room, `o` and `O` say that other parts are not and are durable, `t` is a turn,
+    /// `tt` two.
     #[track_caller]
     fn check(&mut self, script: &str, appended: &str, said: &str) {
         for word in script.split_whitespace() {
@@ -208,15 +214,16 @@ impl Machine {
             let epoch = Epoch::new(number);
             match &word[..1] {
                 "b" => self.receive(ToCore::Begin(epoch)),
-                "w" => self.receive(ToCore::WriteCommit { epoch, ranges: Arc::from([]) }),
+                "w" => self.receive(ToCore::WriteCommit { epoch, cores: Arc::from([]) }),
                 "c" => self.receive(ToCore::Committed { epoch, is_written: true }),
                 "x" => self.operator.changes = usize::try_from(number).unwrap(),
                 "p" => self.position += 1,
                 "d" => self.log.durable = number,
+                "i" => self.side += 1,
                 "-" => self.log.has_room = false,
                 "+" => self.log.has_room = true,
-                "o" => self.outputs_are_durable = false,
-                "O" => self.outputs_are_durable = true,
+                "o" => self.others_are_durable = false,
+                "O" => self.others_are_durable = true,
                 _ => word.chars().for_each(|_| self.turn()),
             }
         }
@@ -227,6 +234,12 @@ impl Machine {
             "{script}"
         );
     }
+}
+
+fn side_range(offset: u64) -> JournalRange {
+    let journal = JournalId { kind: Kind::Ingest, core: CoreId::ZERO };
+    let to = Position { segment: 1, offset };
+    JournalRange { journal, from: Position::BEGINNING, to, sequence: offset }
 }
 
 fn machine(start: ParticipantStart) -> Machine {
@@ -246,12 +259,10 @@ fn an_epoch_is_captured_slice_by_slice_sealed_and_reported() {
 }
 
 #[test]
-fn an_epoch_waits_for_what_sinks_make_durable() {
+fn an_epoch_waits_for_what_sinks_and_side_journals_make_durable() {
     let mut machine = machine(ParticipantStart::Fresh(Epoch::new(1)));
     machine.check("b1 o tt d1 tt", "D1 M1 E1", "ready");
-    assert_eq!(machine.participant.syncing(), Some(Epoch::new(1)));
     machine.check("O t", "", "sealed1");
-    assert_eq!(machine.participant.syncing(), None);
 }
 
 #[test]
@@ -282,6 +293,13 @@ fn what_has_not_changed_is_not_written() {
     machine.check("b1 tt d1 t c1", "D1 M1 E1 R1", "ready sealed1");
     machine.check("b2 t c2", "R1", "same2");
     machine.check("x1 b3 t t d3 t", "S3 M3 E3", "sealed3");
+}
+
+#[test]
+fn what_changed_in_a_side_journal_alone_is_written() {
+    let mut machine = machine(ParticipantStart::Fresh(Epoch::new(1)));
+    machine.check("b1 tt d1 t c1 b2 t c2", "D1 M1 E1 R1 R1", "ready sealed1 same2");
+    machine.check("i b3 t d3 t c3 b4 t", "M3 E3 R1", "sealed3 same4");
 }
 
 #[test]

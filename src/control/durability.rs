@@ -138,6 +138,7 @@ impl CoreDurability {
         let setup = CheckpointSetup {
             ports: self.ports,
             log: Box::new(self.log),
+            sides: Vec::new(),
             interval_ns: self.interval_ns,
             sources: self.sources,
             sinks: self.sinks,

@@ -26,6 +26,7 @@ use super::commit::CommitRecord;
 use super::entry::Invalid;
 use super::error::JournalError;
 use super::segment::{LEFTOVER_SUFFIX, segment_name};
+use super::side::SideStart;
 use super::storage::Storage;
 use super::supply::JournalStart;
 use super::writer::WriterStart;
@@ -304,6 +305,26 @@ impl<S: Storage> Recovered<S> {
         let to = (kept.end, kept.sequence);
         let committed = (kept.range.to, self.epoch());
         Some(Entries::new(kept.chain.clone(), kept.range.from, to, committed))
+    }
+
+    /// What is kept of a journal, from what is needed first to the end of what [`Recovered::entries`] finds.
+    pub fn kept(&self, journal: JournalId) -> Option<JournalRange> {
+        let kept = self.kept.get(&journal)?;
+        Some(JournalRange { to: kept.end, sequence: kept.sequence, ..kept.range })
+    }
+
+    /// What a side journal begins with in a run on `core_count` cores: its own entries, and those of cores
+    /// that are no more which its core takes over.
+    pub fn side_start(&self, journal: JournalId, core_count: u16) -> SideStart {
+        let JournalId { kind, core } = journal;
+        let is_adopted = |other: &&JournalId| {
+            let theirs = other.core.number();
+            let is_gone = other.kind == kind && theirs >= core_count;
+            is_gone && theirs % core_count == core.number()
+        };
+        let adopted = self.kept.keys().filter(is_adopted).filter_map(|other| self.kept(*other));
+        let adopted = adopted.filter(|range| range.from < range.to).collect();
+        SideStart { own: self.kept(journal), adopted }
     }
 
     /// What this run goes on with in a journal, of a job that has `journals` journals.

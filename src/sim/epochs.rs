@@ -13,10 +13,12 @@
 //! A failing seed says how to run it alone.
 //!
 //! Read: this file · `logs` (state journals in memory, which a crash cuts) · `disk_logs` (the real ones, on a
-//! disk whose power can be cut).
+//! disk whose power can be cut) · `journaled` (a sink with an output journal) · `received` (ingest journals).
 
 mod disk_logs;
+mod journaled;
 mod logs;
+mod received;
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -39,6 +41,7 @@ use crate::worker::{
     CheckpointSetup, CoreReport, DIVERSION_SCHEMA, JobGraph, JobSignal, Reporter, Wiring, Worker,
 };
 use disk_logs::DiskLogs;
+use journaled::{JournaledSink, OutputStart, Published};
 use logs::{KeptLogs, MemoryLogs};
 
 /// Seeds per scenario in an ordinary run of the tests.
@@ -113,6 +116,7 @@ struct Simulation<'a> {
     disk: TestFiles,
     logs: Box<dyn KeptLogs>,
     output: Output,
+    published: Published,
     rng: fastrand::Rng,
 }
 
@@ -157,9 +161,14 @@ impl Simulation<'_> {
                 let _ = sender.send(report);
             });
             let source = cluster::source(&self.plan.sources[0], &files, core, shape);
-            let mut worker = self.worker(&graph, wiring, vec![source], reporter);
+            let seed = seeds[core.index()];
+            let log = self.logs.open(core, shape.core_count, seed);
+            let sides = self.logs.open_sides(core, shape.core_count, seed);
+            let output = sides.as_ref().map(|sides| &sides.output);
+            let mut worker = self.worker(&graph, wiring, source, (output, reporter));
             let setup = CheckpointSetup {
-                log: self.logs.open(core, shape.core_count, seeds[core.index()]),
+                log,
+                sides: sides.map(|sides| sides.journals).unwrap_or_default(),
                 ports: own,
                 interval_ns,
                 sources: vec!["input".into()],
@@ -178,23 +187,27 @@ impl Simulation<'_> {
         &self,
         graph: &JobGraph,
         wiring: Wiring,
-        sources: Vec<Box<dyn crate::source::Source>>,
-        reporter: Reporter,
+        source: Box<dyn crate::source::Source>,
+        (output, reporter): (Option<&OutputStart>, Reporter),
     ) -> Worker {
         let json = FormatOptions::Json(format::JsonOptions { iso_timestamps: false });
         let own = &self.plan.sinks[0].schema;
         let schemas = [own, &*DIVERSION_SCHEMA, &*DIVERSION_SCHEMA];
         let sink = |(number, schema)| -> Box<dyn Sink> {
+            let encoder = format::encoder(&json, schema).expect("the types are plain");
+            if let Some(start) = output {
+                return Box::new(JournaledSink::new(number, encoder, start, &self.published));
+            }
             Box::new(EpochSink {
                 number,
-                encoder: format::encoder(&json, schema).expect("the types are plain"),
+                encoder,
                 current: Vec::new(),
                 output: Rc::clone(&self.output),
                 counters: SinkCounters::default(),
             })
         };
         let sinks = schemas.into_iter().enumerate().map(sink).collect();
-        Worker::build(graph, wiring, sources, sinks, JobSignal::default(), reporter)
+        Worker::build(graph, wiring, vec![source], sinks, JobSignal::default(), reporter)
     }
 
     /// So little at once that everything takes many turns, and bases are often due.
@@ -253,7 +266,11 @@ impl Simulation<'_> {
 
     fn lines(&self, sink: usize) -> Vec<String> {
         let output = self.output.borrow();
-        let mut lines: Vec<String> = output[sink].values().flatten().cloned().collect();
+        let published = self.published.borrow();
+        let published = published.iter().filter(|((number, _), _)| *number == sink);
+        let published = published.flat_map(|(_, lines)| lines);
+        let mut lines: Vec<String> =
+            output[sink].values().flatten().chain(published).cloned().collect();
         lines.sort();
         lines
     }
@@ -353,6 +370,7 @@ fn simulate(plan: &Plan, scenario: &Scenario, seed: u64, coverage: &mut Coverage
             false => Box::new(MemoryLogs::default()),
         },
         output: Rc::new(RefCell::new(vec![BTreeMap::new(); 3])),
+        published: Published::default(),
         rng,
     };
     for number in 1.. {

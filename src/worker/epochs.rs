@@ -2,13 +2,16 @@
 //!
 //! In:  what the coordinator says; stages that a barrier has passed.
 //! Out: barriers behind the core's sources; entries in its state journal (see `checkpoint`); ends and
-//!      commits of epochs for its sinks.
+//!      commits of epochs for its side journals and its sinks.
 //!
 //! Invariants
 //! - A barrier goes out behind everything a source has pushed; where the source stands then is what the
 //!   epoch says of it.
 //! - A stage that has ended is passed by every later barrier at once.
 //! - A core ends its part of an epoch when the barrier has passed every stage of it.
+
+use std::cell::RefCell;
+use std::rc::Rc;
 
 use super::port::Port;
 use super::{Input, OutboxSlot, SinkSlot, SourceSlot, Stage, Worker};
@@ -17,6 +20,7 @@ use crate::checkpoint::{
     EpochStatus, NamedPosition, OperatorDefinition, Participant, ParticipantOptions,
     ParticipantStart, Restore, RestoreError, RestoreOptions, StateLog, ToCore,
 };
+use crate::journal::SideJournal;
 use crate::limits::BLOCKED_LOOK_AGAIN_NS;
 use crate::reactor::{Io, Task, Turn};
 use crate::record::{Epoch, KeyHasher};
@@ -30,6 +34,8 @@ pub struct CheckpointSetup {
     pub ports: CheckpointPorts,
     /// The core's state journal.
     pub log: Box<dyn StateLog>,
+    /// The journals that its sources and its sinks share, where they do; they have them already.
+    pub sides: Vec<Rc<RefCell<dyn SideJournal>>>,
     /// From one epoch to the next.
     pub interval_ns: u64,
     /// Names of the job's sources, in their order.
@@ -60,6 +66,7 @@ pub(crate) struct Epochs {
     coordinator: Option<Coordinator>,
     ports: CheckpointPorts,
     log: Box<dyn StateLog>,
+    sides: Vec<Rc<RefCell<dyn SideJournal>>>,
     sources: Vec<String>,
     sinks: Vec<String>,
 }
@@ -83,7 +90,8 @@ impl Epochs {
     pub(super) fn wakes_at_ns(&self, now_ns: u64) -> Option<u64> {
         let begin = self.coordinator.as_ref().and_then(Coordinator::wakes_at_ns);
         // Nobody says that the journal has room again.
-        let look_again = self.participant.waits_for_room() || !self.ports.is_flushed();
+        let is_held = self.sides.iter().any(|side| !side.borrow().can_end());
+        let look_again = self.participant.waits_for_room() || is_held || !self.ports.is_flushed();
         let look_again = look_again.then_some(now_ns + BLOCKED_LOOK_AGAIN_NS);
         begin.into_iter().chain(look_again).min()
     }
@@ -93,6 +101,33 @@ impl Epochs {
             epochs: self.coordinator.as_ref().map(Coordinator::status),
             capture: self.participant.status(&*self.log),
         }
+    }
+
+    /// Advances the side journals; true when something happened.
+    fn poll_sides(&mut self, io: &mut dyn Io) -> Result<bool, Failure> {
+        let (mut busy, mut has_changed) = (false, false);
+        for side in &self.sides {
+            let mut side = side.borrow_mut();
+            busy |= side.poll(io.disk())?;
+            has_changed |= side.has_changed();
+        }
+        // What was received is to be made durable even if no row came of it. While an epoch is open here
+        // it becomes a part of that.
+        if has_changed && self.participant.open_epoch().is_none() {
+            self.participant.note_change();
+        }
+        Ok(busy)
+    }
+
+    /// Advances what the core does for the epoch; true when something happened.
+    fn poll(&mut self, sinks: &[SinkSlot], io: &mut dyn Io) -> Result<bool, Failure> {
+        let busy = self.poll_sides(io)?;
+        let sides = &self.sides;
+        let others_are_durable = |epoch| {
+            let sides_are = sides.iter().all(|side| side.borrow().is_durable(epoch));
+            sides_are && sinks.iter().all(|sink| sink.is_durable(epoch))
+        };
+        Ok(self.participant.poll(io, &mut *self.log, &others_are_durable)? | busy)
     }
 
     /// Hands messages over; true when there was one.
@@ -139,8 +174,17 @@ impl Worker {
         setup: CheckpointSetup,
         restore: Option<&Restore<'_>>,
     ) -> Result<(), RestoreError> {
-        let CheckpointSetup { ports, log, interval_ns, sources, sinks, first, hasher, limits } =
-            setup;
+        let CheckpointSetup {
+            ports,
+            log,
+            sides,
+            interval_ns,
+            sources,
+            sinks,
+            first,
+            hasher,
+            limits,
+        } = setup;
         let (core, core_count) = (ports.core(), ports.core_count());
         assert_eq!((sources.len(), sinks.len()), (self.sources.len(), self.sinks.len()));
         let definition = self.definition();
@@ -165,7 +209,7 @@ impl Worker {
             Participant::new(ParticipantOptions { core, core_count, definition, start, limits });
         let coordinator = (core == CoreId::ZERO)
             .then(|| Coordinator::new(CoordinatorOptions { core_count, interval_ns, first }));
-        self.epochs = Some(Epochs { participant, coordinator, ports, log, sources, sinks });
+        self.epochs = Some(Epochs { participant, coordinator, ports, log, sides, sources, sinks });
         Ok(())
     }
 
@@ -189,7 +233,7 @@ impl Worker {
     /// What the coordinator says: at the beginning of a turn.
     pub(super) fn begin_epochs(&mut self, io: &mut dyn Io) -> bool {
         let Worker { epochs, stages, sources, sinks, .. } = self;
-        let Some(Epochs { participant, ports, log, .. }) = epochs else { return false };
+        let Some(Epochs { participant, ports, log, sides, .. }) = epochs else { return false };
         participant.begin_turn(&mut **log);
         let mut moved = false;
         while let Some(message) = ports.receive() {
@@ -201,7 +245,7 @@ impl Worker {
                         stage.barrier_due = Some(*epoch);
                     });
                 }
-                ToCore::Committed { epoch, .. } => {
+                ToCore::Committed { epoch, is_written } => {
                     Failpoint::Confirm.pass();
                     sources.iter_mut().for_each(|source| source.commit(*epoch, io));
                     Failpoint::Release.pass();
@@ -210,6 +254,8 @@ impl Worker {
                         Failpoint::Released.pass();
                     }
                     Failpoint::Note.pass();
+                    let written = sides.iter().filter(|_| *is_written);
+                    written.for_each(|side| side.borrow_mut().committed(*epoch));
                 }
                 ToCore::WriteCommit { .. } | ToCore::Finish => {}
             }
@@ -240,18 +286,14 @@ impl Worker {
         } else {
             self.write_base();
         }
+        let Worker { epochs, sinks, .. } = self;
+        let Some(epochs) = epochs else { return false };
+        let polled = epochs.poll(sinks, io);
         self.note_end();
-        let Worker { epochs, sinks, failure, .. } = self;
-        let Some(Epochs { participant, log, .. }) = epochs else { return false };
-        let outputs_are_durable =
-            participant.syncing().is_none_or(|epoch| sinks.iter().all(|it| it.is_durable(epoch)));
-        match participant.poll(io, &mut **log, outputs_are_durable) {
-            Ok(busy) => busy,
-            Err(why) => {
-                *failure = failure.take().or(Some(why));
-                false
-            }
-        }
+        polled.unwrap_or_else(|why| {
+            self.failure = self.failure.take().or(Some(why));
+            false
+        })
     }
 
     /// Messages to and from the coordinator: at the end of a turn.
@@ -297,8 +339,9 @@ impl Worker {
     /// Captures what the barrier has passed, and ends the epoch here when that was all.
     fn capture(&mut self, epoch: Epoch, io: &mut dyn Io) {
         let Worker { epochs, stages, sources, sinks, .. } = self;
-        let Some(Epochs { participant, log, sources: source_names, sinks: sink_names, .. }) =
-            epochs
+        let Some(Epochs {
+            participant, log, sides, sources: source_names, sinks: sink_names, ..
+        }) = epochs
         else {
             return;
         };
@@ -316,13 +359,19 @@ impl Worker {
             return;
         }
         sinks.iter_mut().for_each(|sink| sink.end_epoch(epoch, io));
+        if sides.iter().any(|side| !side.borrow().can_end()) {
+            return;
+        }
+        let end =
+            |side: &Rc<RefCell<dyn SideJournal>>| side.borrow_mut().end_epoch(epoch, io.disk());
+        let ranges = sides.iter().flat_map(end).collect();
         let named = |(position, name): (Option<Vec<u8>>, &String)| NamedPosition {
             name: name.clone(),
             position,
         };
-        let of_sources = sources.iter().map(SourceSlot::marked_position).zip(&*source_names);
-        let of_sinks = sinks.iter().map(SinkSlot::position).zip(&*sink_names);
-        participant.seal(of_sources.map(named).collect(), of_sinks.map(named).collect());
+        let sources = sources.iter().map(SourceSlot::marked_position).zip(&*source_names);
+        let sinks = sinks.iter().map(SinkSlot::position).zip(&*sink_names);
+        participant.seal(sources.map(named).collect(), sinks.map(named).collect(), ranges);
     }
 
     /// Between epochs: a part of the base that is due.

@@ -10,12 +10,23 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
+use super::journaled::OutputStart;
 use crate::checkpoint::{
-    Appended, EntryRead, EntryTag, LogPosition, LogRange, RecoveredLogs, RestoreError, StateLog,
+    Appended, CoreRanges, EntryRead, EntryTag, LogPosition, LogRange, RecoveredLogs, RestoreError,
+    StateLog,
 };
+use crate::journal::SideJournal;
 use crate::reactor::Io;
 use crate::record::Epoch;
 use crate::stdx::{CoreId, Failure};
+
+/// The side journals of one core.
+pub(super) struct Sides {
+    /// All of them.
+    pub(super) journals: Vec<Rc<RefCell<dyn SideJournal>>>,
+    /// That of its sinks, and what was found of it.
+    pub(super) output: OutputStart,
+}
 
 /// What is left of state journals when a run is cut off, and what the next one makes of it.
 pub(super) trait KeptLogs {
@@ -27,6 +38,11 @@ pub(super) trait KeptLogs {
 
     /// The journal of `core` in a run on `core_count` cores.
     fn open(&self, core: CoreId, core_count: u16, seed: u64) -> Box<dyn StateLog>;
+
+    /// The core's side journals, where there are any.
+    fn open_sides(&self, _core: CoreId, _core_count: u16, _seed: u64) -> Option<Sides> {
+        None
+    }
 
     /// A turn of whoever helps the writers.
     fn step(&self) {}
@@ -245,12 +261,13 @@ impl StateLog for SimLog {
         ended.is_some_and(|(_, entries)| *entries <= self.durable())
     }
 
-    fn append_commit(&mut self, epoch: Epoch, ranges: &[LogRange]) -> Appended {
+    fn append_commit(&mut self, epoch: Epoch, cores: &[CoreRanges]) -> Appended {
         if !self.has_room() {
             return Appended::NoRoom;
         }
         for _ in 0..if self.core_count == 1 { 2 } else { 1 } {
-            let commit = Commit { epoch, ranges: ranges.to_vec() };
+            let ranges = cores.iter().map(|ranges| ranges.state).collect();
+            let commit = Commit { epoch, ranges };
             self.push(epoch, Content::Commit(commit));
         }
         Appended::Yes

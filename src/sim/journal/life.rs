@@ -34,7 +34,7 @@ pub(super) enum Ended {
     Failed(FailureClass),
 }
 
-struct Awake;
+pub(super) struct Awake;
 
 impl Wake for Awake {
     fn wake(&self) {}
