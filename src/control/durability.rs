@@ -8,6 +8,7 @@
 use std::hash::{BuildHasher, RandomState};
 use std::path::Path;
 use std::sync::{Arc, mpsc};
+use std::time::Duration;
 
 use super::prepare::Prepared;
 use super::{ErrorClass, JobError, log};
@@ -23,7 +24,7 @@ use crate::journal::{
 use crate::limits::{
     JOURNAL_BUFFER_BYTES, JOURNAL_BUFFERS_MAX, JOURNAL_POPULATE_BYTES, JOURNAL_SEGMENT_BYTES,
 };
-use crate::reactor::{ThreadBell, Wake};
+use crate::reactor::{Clock, SystemClock, ThreadBell, Wake};
 use crate::record::{Epoch, KeyHasher};
 use crate::stdx::Failure;
 use crate::worker::{CheckpointSetup, Worker};
@@ -41,6 +42,8 @@ pub(super) struct Durability {
     /// The newest epoch; `None` when there is none.
     contents: Option<Arc<EpochContents>>,
     interval_ns: u64,
+    /// When recovery began: monotonic ns.
+    began_ns: u64,
 }
 
 /// One core's part. Made before the cores start.
@@ -64,6 +67,7 @@ impl Durability {
         directory: &Directory,
         fresh: bool,
     ) -> Result<Option<Durability>, JobError> {
+        let began_ns = SystemClock.monotonic_ns();
         let files = Files::new(directory.path());
         let is_off = job.durability.mode == DurabilityMode::Off;
         if is_off && !fresh {
@@ -79,14 +83,12 @@ impl Durability {
             Some(journals) => Some(Restore::open(&journals)?.contents()),
             None => None,
         };
-        if contents.is_some() {
-            log::note(&format!("going on from epoch {}", recovered.epoch()));
-        }
         let interval = job.durability.checkpoint_interval;
         Ok(Some(Durability {
             recovered: Arc::new(recovered),
             contents,
             interval_ns: u64::try_from(interval.as_nanos()).unwrap_or(u64::MAX),
+            began_ns,
         }))
     }
 
@@ -102,7 +104,8 @@ impl Durability {
         let files = Files::new(directory);
         let core_count = u16::try_from(wakers.len()).expect("limits::CORES_MAX cores at most");
         let (mut supply, bell) = (Supply::default(), Arc::new(ThreadBell::default()));
-        let (start_gate, gates) = StartGate::new(wakers.len());
+        let epoch = self.contents.as_ref().map(|_| self.recovered.epoch());
+        let (start_gate, gates) = StartGate::new(wakers.len(), epoch, self.began_ns);
         let mut cores = Vec::new();
         let all_ports = CheckpointPorts::for_all_cores(wakers);
         for ((ports, waker), gate) in all_ports.into_iter().zip(wakers).zip(gates) {
@@ -160,6 +163,9 @@ impl CoreDurability {
 pub(super) struct StartGate {
     read: mpsc::Receiver<Result<(), Failure>>,
     cores: Vec<mpsc::Sender<()>>,
+    /// The epoch that is read, and since when: monotonic ns.
+    epoch: Option<u64>,
+    began_ns: u64,
 }
 
 /// One core's side of it.
@@ -169,14 +175,14 @@ struct Gate {
 }
 
 impl StartGate {
-    fn new(cores: usize) -> (StartGate, Vec<Gate>) {
+    fn new(cores: usize, epoch: Option<u64>, began_ns: u64) -> (StartGate, Vec<Gate>) {
         let (sender, read) = mpsc::channel();
         let gate = |_| {
             let (open, opened) = mpsc::channel();
             (open, Gate { read: sender.clone(), opened })
         };
         let (cores, gates) = (0..cores).map(gate).unzip();
-        (StartGate { read, cores }, gates)
+        (StartGate { read, cores, epoch, began_ns }, gates)
     }
 
     /// Waits for all cores, and lets them begin.
@@ -187,6 +193,10 @@ impl StartGate {
         for _ in &self.cores {
             let died = |_| Failure::environment("a core ended before it began".into());
             self.read.recv().map_err(died)??;
+        }
+        if let Some(epoch) = self.epoch {
+            let took = Duration::from_nanos(SystemClock.monotonic_ns() - self.began_ns);
+            log::note(&format!("going on from epoch {epoch}, read in {:.3} s", took.as_secs_f64()));
         }
         for core in &self.cores {
             // A core that is gone again already has a reason, which its end tells.
@@ -243,7 +253,7 @@ mod tests {
 
     #[track_caller]
     fn check(reads: [Option<&str>; 3], expected: Option<&str>) {
-        let (start_gate, gates) = StartGate::new(3);
+        let (start_gate, gates) = StartGate::new(3, None, 0);
         let read = |why: Option<&str>| why.map_or(Ok(()), |why| Err(Failure::data(why.into())));
         let begin = |(gate, why): (Gate, Option<&str>)| {
             let read = read(why);

@@ -277,11 +277,14 @@ impl Simulation<'_> {
 }
 
 /// Everything the operators of all cores keep, in an order that does not depend on the cores. HOP windows
-/// that have fired in part are named by the next one (`compares_first`: what they are named by is equal).
+/// that have fired in part are named by the next one (`compares_first`: what they are named by is equal);
+/// a core that has not come as far keeps two of them apart where another has them in one, so that their
+/// values, which are sums, are added up.
 fn digest(cores: &mut [(Worker, TestIo)], compares_first: bool) -> Vec<String> {
     let mut lines = Vec::new();
     // Input rows that panes stand for are kept by core, not by key.
     let mut rows_of: BTreeMap<(StateKey, i64), u64> = BTreeMap::new();
+    let mut sums: BTreeMap<String, Vec<u64>> = BTreeMap::new();
     for (worker, _) in cores {
         let mut operators: Vec<(StateKey, &mut dyn Stateful)> = Vec::new();
         worker.stages.iter_mut().for_each(|stage| stage.tree.stateful(&mut operators));
@@ -307,16 +310,26 @@ fn digest(cores: &mut [(Worker, TestIo)], compares_first: bool) -> Vec<String> {
                     let first = if compares_first { first } else { 0 };
                     while let Some(entry) = section.next_entry().expect("just written") {
                         let values: Vec<Value<'_>> = section.values(&entry).collect();
-                        lines.push(format!(
-                            "{key:?} pane {end} {first} table {} key {:?} {:?} {values:?}",
+                        let name = format!(
+                            "{key:?} pane {end} {first} table {} key {:?} {:?}",
                             section.table, entry.key, entry.member
-                        ));
+                        );
+                        if compares_first {
+                            lines.push(format!("{name} {values:?}"));
+                            continue;
+                        }
+                        let sum = sums.entry(name).or_insert_with(|| vec![0; values.len()]);
+                        for (so_far, value) in sum.iter_mut().zip(&values) {
+                            let Value::Word(word) = value else { panic!("no sum: {value:?}") };
+                            *so_far = so_far.wrapping_add(*word);
+                        }
                     }
                 }
             }
         }
     }
     let rows_of = rows_of.into_iter().filter(|(_, rows)| *rows > 0);
+    lines.extend(sums.into_iter().map(|(name, sum)| format!("{name} {sum:?}")));
     lines.extend(rows_of.map(|((key, end), rows)| format!("{key:?} pane {end}: {rows} rows")));
     lines.sort();
     lines
