@@ -5,7 +5,7 @@
 //! (own ring; `ring/buffers` ⚠, what is received into) · `core_io` (both over the ring) · `mesh`
 //! (polled rings between cores) · `park` (sleep, wake) · `executor` (the loop around a [`Task`]) ·
 //! `topology` (which CPUs) · `threads` (those that are no core) · `child` (programs beside this one) ·
-//! `direct` (writes past the page cache, blocks in advance) · `usage` · `probe` and `measure` (what this machine can do)
+//! `direct` (writes past the page cache, blocks in advance, renames) · `usage` · `probe` and `measure` (what this machine can do)
 //! · `sys` ⚠ (every libc call) · `testing` (seams in memory, for unit tests of every module).
 //!
 //! To run: [`probe()`], [`resolve_cores`], [`Cores::prepare`], make the channels between cores with
@@ -37,7 +37,7 @@ pub use child::{ask_to_end, child_usage, start_child};
 pub use clock::{Clock, ManualClock, SystemClock};
 #[cfg(test)]
 pub(crate) use core_io::CoreIo;
-pub use direct::{DIRECT_ALIGNMENT, create_direct, forget_cached, preallocate};
+pub use direct::{DIRECT_ALIGNMENT, create_direct, forget_cached, preallocate, rename_new};
 pub use disk::{Disk, DiskResult, FileId, FileStatus, OpenMode, OperationId};
 pub use executor::{CoreFailure, Cores, ReactorOptions, RunningCores, Spin, TaskFactory};
 pub use measure::{

@@ -1,4 +1,5 @@
-//! Files written past the page cache, and given their blocks in advance, by threads that are no core.
+//! Files written past the page cache, given their blocks in advance, or renamed, by threads that are no
+//! core.
 
 use std::fs::{File, OpenOptions};
 use std::io;
@@ -38,6 +39,14 @@ pub fn forget_cached(file: &File) -> io::Result<()> {
     sys::forget_cached(file)
 }
 
+/// Renames a file where nothing has the new name.
+///
+/// # Errors
+/// The operating system's: `AlreadyExists` when something has.
+pub fn rename_new(from: &Path, to: &Path) -> io::Result<()> {
+    sys::rename_new(from, to)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -58,5 +67,16 @@ mod tests {
         assert_eq!(file.write_at(aligned, 0).unwrap(), DIRECT_ALIGNMENT);
         assert_eq!(std::fs::read(&path).unwrap(), aligned);
         assert_eq!(create_direct(&path).unwrap_err().kind(), io::ErrorKind::AlreadyExists);
+    }
+
+    #[test]
+    fn a_rename_replaces_nothing() {
+        let directory = tempfile::tempdir().unwrap();
+        let [one, other] = ["one", "other"].map(|name| directory.path().join(name));
+        std::fs::write(&one, "1").unwrap();
+        rename_new(&one, &other).unwrap();
+        std::fs::write(&one, "2").unwrap();
+        assert_eq!(rename_new(&one, &other).unwrap_err().kind(), io::ErrorKind::AlreadyExists);
+        assert_eq!(std::fs::read(&other).unwrap(), b"1");
     }
 }

@@ -54,6 +54,15 @@ pub(super) fn forget_cached(file: &File) -> io::Result<()> {
     }
 }
 
+/// Renames; fails where a file has the new name.
+pub(super) fn rename_new(from: &Path, to: &Path) -> io::Result<()> {
+    let from = CString::new(from.as_os_str().as_bytes())?;
+    let to = CString::new(to.as_os_str().as_bytes())?;
+    let (here, flags) = (libc::AT_FDCWD, libc::RENAME_NOREPLACE);
+    // SAFETY: both paths end with a zero and live through the call.
+    check(unsafe { libc::renameat2(here, from.as_ptr(), here, to.as_ptr(), flags) }).map(drop)
+}
+
 /// Connections the kernel completes before they are accepted.
 const BACKLOG_MAX: c_int = 1024;
 
