@@ -166,7 +166,8 @@ pub trait Encoder {
     /// Appends all rows.
     fn encode(&mut self, rows: &RecordBatch, out: &mut Vec<u8>);
 
-    /// Appends what comes after the last record of a file or connection.
+    /// Appends what comes after the last record of a file or connection, if the last one so far was it.
+    /// Changes nothing: more records may follow those before.
     fn end(&mut self, _out: &mut Vec<u8>) {}
 
     /// Why rows could not be written, after which the job cannot go on.

@@ -164,6 +164,13 @@ pub const SINK_PART_AGE_NS_MAX: u64 = 30_000_000_000;
 /// Complete parts being synced and renamed while the next is filled; with more the sink waits.
 pub const SINK_PARTS_CLOSING_MAX: usize = 2;
 
+/// Complete parts of a file sink, per core, that wait for epochs to exist; with more the open part grows
+/// beyond its size.
+pub const SINK_PARTS_WAITING_MAX: usize = 256;
+
+/// Bytes of a part that one range sync makes durable: lengths of range syncs are 32 bits wide.
+pub const SINK_SYNC_BYTES_MAX: u64 = 1 << 30;
+
 /// Bytes of one SQL text: a job's query, or one schema.
 pub const SQL_TEXT_BYTES_MAX: usize = 1024 * 1024;
 
@@ -318,6 +325,8 @@ const _: () = {
     assert!(GENERATED_BATCH_ROWS <= BATCH_ROWS_MAX);
     assert!(SINK_BUFFER_BYTES < SINK_UNWRITTEN_BYTES_MAX);
     assert!(SINK_UNWRITTEN_BYTES_MAX as u64 <= SINK_PART_BYTES_MAX);
+    assert!(SINK_PARTS_CLOSING_MAX < SINK_PARTS_WAITING_MAX);
+    assert!(SINK_SYNC_BYTES_MAX <= u32::MAX as u64);
     assert!(EDGE_ELEMENTS_MAX > EDGE_ELEMENTS_RESERVED);
     assert!(CAPTURE_SLICE_BYTES <= CAPTURE_BYTES_MAX);
     assert!(CAPTURE_PART_BYTES <= JOURNAL_ENTRY_BYTES_MAX);

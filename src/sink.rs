@@ -10,8 +10,9 @@ mod tcp;
 
 pub use blackhole::BlackholeSink;
 pub use file::{
-    DirectoryError, FileSink, FileSinkOptions, PreparedDirectory, check_directory,
-    prepare_directory,
+    DirectoryError, FileSink, FileSinkOptions, PartFiles, PartOwner, PartRelease,
+    PreparedDirectory, RecoveredParts, SystemFiles, check_directory, prepare_directory,
+    recover_parts,
 };
 pub use print::PrintSink;
 pub use producer::{ProducerSink, ProducerSinkOptions};

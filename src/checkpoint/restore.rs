@@ -12,6 +12,7 @@
 //! With another number of cores, or when operators have arranged what they read otherwise, the run's
 //! increments cannot follow the old entries: a base is written first.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 
@@ -267,6 +268,12 @@ impl<'a> Restore<'a> {
 }
 
 impl EpochContents {
+    /// Sinks of which something was to be known on some core.
+    pub fn sinks(&self) -> BTreeSet<&str> {
+        let all = self.manifests.iter().flat_map(|manifest| &manifest.sinks);
+        all.filter(|known| known.position.is_some()).map(|known| known.name.as_str()).collect()
+    }
+
     /// What was to be known of a sink, on every core that knew something.
     pub fn sink_positions(&self, sink: &str) -> Vec<(CoreId, &[u8])> {
         let mut found = Vec::new();

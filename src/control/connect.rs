@@ -5,6 +5,10 @@
 //!
 //! What can fail on the user's side (files that are not there, directories that cannot be written)
 //! fails here, before any core starts.
+//!
+//! Read: this file · `parts` (file sinks, and what an earlier run left of their parts).
+
+mod parts;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,16 +17,16 @@ use super::claims::check;
 use super::log;
 use super::prepare::{Prepared, PreparedSink, PreparedSource};
 use super::{ErrorClass, JobError};
+use crate::checkpoint::EpochContents;
 use crate::config::{
-    DatagenSourceConfig, DurabilityMode, FileSinkConfig, FileSourceConfig, Job,
-    NexmarkSourceConfig, SinkConnector, SourceConnector, TcpSinkConfig, TcpSourceConfig,
+    DatagenSourceConfig, DurabilityMode, FileSourceConfig, Job, NexmarkSourceConfig, SinkConnector,
+    SourceConnector, TcpSinkConfig, TcpSourceConfig,
 };
 use crate::format::{self, Encoder, FormatOptions, FrameEncoder};
 use crate::limits::FILE_FOLLOW_INTERVAL_NS_DEFAULT;
 use crate::reactor::{Clock, SystemClock, TcpEndpoint};
 use crate::sink::{
-    BlackholeSink, FileSink, FileSinkOptions, PrintSink, ProducerSink, ProducerSinkOptions, Sink,
-    TcpSink, TcpSinkOptions, prepare_directory,
+    BlackholeSink, PrintSink, ProducerSink, ProducerSinkOptions, Sink, TcpSink, TcpSinkOptions,
 };
 use crate::source::{
     CutOptions, DecoderFactory, FilePlan, FileSource, FileSourceOptions, FollowOptions,
@@ -32,6 +36,7 @@ use crate::source::{
 };
 use crate::sql::PlannedSource;
 use crate::stdx::CoreId;
+use parts::open_file_sink;
 
 type MakeSource = Box<dyn Fn(CoreId) -> Box<dyn Source> + Send + Sync>;
 type MakeSink = Box<dyn Fn(CoreId) -> Box<dyn Sink> + Send + Sync>;
@@ -42,14 +47,28 @@ pub(super) struct Connectors {
     sinks: Vec<MakeSink>,
 }
 
+/// What a run begins with, besides its job.
+#[derive(Clone, Copy)]
+pub(super) struct Start<'a> {
+    pub(super) core_count: u16,
+    /// Number of the run, from 1.
+    pub(super) run: u32,
+    /// The run has epochs.
+    pub(super) is_durable: bool,
+    /// The one that it goes on from.
+    pub(super) epoch: Option<&'a EpochContents>,
+}
+
 impl Connectors {
-    /// Finds files, makes directories.
+    /// Finds files, makes directories, completes what an earlier run left of its output.
     pub(super) fn open(
         job: &Job,
         prepared: &Prepared,
-        core_count: u16,
+        start: Start<'_>,
     ) -> Result<Connectors, JobError> {
         check(prepared)?;
+        check_sinks(prepared, start)?;
+        let core_count = start.core_count;
         let sources = prepared
             .sources
             .iter()
@@ -58,7 +77,7 @@ impl Connectors {
         let sinks = prepared
             .sinks
             .iter()
-            .map(|sink| open_sink(sink, core_count))
+            .map(|sink| open_sink(prepared, sink, start))
             .collect::<Result<_, _>>()?;
         Ok(Connectors { sources, sinks })
     }
@@ -70,6 +89,23 @@ impl Connectors {
     pub(super) fn sinks(&self, core: CoreId) -> Vec<Box<dyn Sink>> {
         self.sinks.iter().map(|make| make(core)).collect()
     }
+}
+
+/// A sink whose output is not complete cannot be left out.
+fn check_sinks(prepared: &Prepared, start: Start<'_>) -> Result<(), JobError> {
+    let Some(epoch) = start.epoch else { return Ok(()) };
+    let is_there =
+        |name: &str| prepared.sinks.iter().any(|sink| sink.planned.name.as_str() == name);
+    let lost = epoch.sinks().into_iter().filter(|name| !is_there(name));
+    let lost: Vec<String> = lost
+        .map(|name| {
+            format!(
+                "the job had a sink \"{name}\", whose output is not complete: put it back until it is, or \
+                 start over with --fresh"
+            )
+        })
+        .collect();
+    if lost.is_empty() { Ok(()) } else { Err(JobError::configuration(lost)) }
 }
 
 fn open_source(
@@ -263,9 +299,13 @@ fn decoder_factory() -> DecoderFactory {
     })
 }
 
-fn open_sink(sink: &PreparedSink, core_count: u16) -> Result<MakeSink, JobError> {
+fn open_sink(
+    prepared: &Prepared,
+    sink: &PreparedSink,
+    start: Start<'_>,
+) -> Result<MakeSink, JobError> {
     let make: MakeSink = match &sink.config.connector {
-        SinkConnector::File(file) => return open_file_sink(sink, file),
+        SinkConnector::File(file) => return open_file_sink(prepared, sink, file, start),
         SinkConnector::Blackhole => Box::new(|_| Box::new(BlackholeSink::default())),
         SinkConnector::Print => {
             let (schema, format) = (sink.planned.schema.clone(), sink.config.format.clone());
@@ -279,7 +319,7 @@ fn open_sink(sink: &PreparedSink, core_count: u16) -> Result<MakeSink, JobError>
         }
         SinkConnector::Tcp(tcp) => open_tcp_sink(sink, tcp),
     };
-    if core_count == 1 || !sink.is_gathered() {
+    if start.core_count == 1 || !sink.is_gathered() {
         return Ok(make);
     }
     // Rows of a gathered sink go to core 0; the instances elsewhere never get one.
@@ -310,35 +350,4 @@ fn open_tcp_sink(sink: &PreparedSink, tcp: &TcpSinkConfig) -> MakeSink {
         };
         Box::new(TcpSink::new(options.clone(), encoder))
     })
-}
-
-fn open_file_sink(sink: &PreparedSink, file: &FileSinkConfig) -> Result<MakeSink, JobError> {
-    let prepared = prepare_directory(&file.path).map_err(|error| {
-        JobError::new(ErrorClass::Io, format!("sink \"{}\": {error}", sink.planned.name))
-    })?;
-    for note in &prepared.notes {
-        log::note(note);
-    }
-    let (format, schema) = (sink.format().clone(), sink.planned.schema.clone());
-    let file = file.clone();
-    let extension = match &format {
-        FormatOptions::Json(_) => "json",
-        FormatOptions::Csv(_) => "csv",
-        FormatOptions::Raw => "txt",
-        FormatOptions::Frames => "frames",
-        // As Arrow names streams; `.arrow` is its file format.
-        FormatOptions::Arrow => "arrows",
-    };
-    Ok(Box::new(move |core| {
-        let encoder = format::encoder(&format, &schema);
-        Box::new(FileSink::new(FileSinkOptions {
-            directory: file.path.clone(),
-            run: prepared.run,
-            core,
-            extension: extension.to_owned(),
-            encoder: encoder.expect("the same options were tried before the start"),
-            part_bytes_max: file.part_bytes_max,
-            part_age_ns_max: u64::try_from(file.part_age_max.as_nanos()).unwrap_or(u64::MAX),
-        }))
-    }))
 }

@@ -92,6 +92,11 @@ impl Durability {
         }))
     }
 
+    /// The epoch that the run goes on from.
+    pub(super) fn epoch(&self) -> Option<&EpochContents> {
+        self.contents.as_deref()
+    }
+
     /// The part of every core, in order; `wakers[i]` wakes core `i`. Starts the thread that supplies
     /// segments, beside the cores' CPUs.
     pub(super) fn for_cores(

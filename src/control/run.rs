@@ -1,8 +1,8 @@
 //! Running a job: start order, supervision by this thread, and the end.
 //!
-//! Start order: parse and plan → lock the directory → find files and directories → start the
-//! cores, which bind and read. This thread then is the housekeeping thread: it waits for reports
-//! and signals and prints progress.
+//! Start order: parse and plan → lock the directory → find the newest epoch → find files and
+//! directories, complete the output that epoch has → start the cores, which bind and read. This thread
+//! then is the housekeeping thread: it waits for reports and signals and prints progress.
 
 use std::iter;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -12,7 +12,7 @@ use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::Duration;
 
 use super::audience::Audience;
-use super::connect::Connectors;
+use super::connect::{Connectors, Start};
 use super::definition::{definition_hash, query_lines};
 use super::durability::{Durability, StartGate, random_number};
 use super::http::{Listen, Question, Server};
@@ -79,7 +79,13 @@ pub(super) fn run(job: &Job, options: &RunOptions, log: &Log) -> Result<(), JobE
     directory.begin_run(query_lines(&prepared))?;
     let run = directory.run();
     let durability = Durability::recover(job, &directory, options.fresh)?;
-    let connectors = Connectors::open(job, &prepared, core_count)?;
+    let start = Start {
+        core_count,
+        run,
+        is_durable: durability.is_some(),
+        epoch: durability.as_ref().and_then(Durability::epoch),
+    };
+    let connectors = Connectors::open(job, &prepared, start)?;
     let identity = RunIdentity {
         job: job.name.clone(),
         directory: absolute(&job.durability.dir).display().to_string(),

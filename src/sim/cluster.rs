@@ -13,7 +13,7 @@ use crate::format::{self, FormatOptions};
 use crate::reactor::testing::{TestFiles, TestIo};
 use crate::reactor::{Task, Turn, Wake};
 use crate::record::KeyHasher;
-use crate::sink::{FileSink, FileSinkOptions, Sink};
+use crate::sink::{FileSink, FileSinkOptions, PartRelease, Sink};
 use crate::source::{
     CutOptions, EventTimeOptions, EventTimeRules, FilePlan, FileSource, FileSourceOptions, Source,
 };
@@ -198,6 +198,7 @@ fn sink(directory: &str, schema: &arrow::datatypes::SchemaRef, core: CoreId) -> 
         encoder: format::encoder(&json, schema).expect("the types are plain"),
         part_bytes_max: 1 << 20,
         part_age_ns_max: u64::MAX,
+        release: PartRelease::Immediate,
     }))
 }
 

@@ -367,7 +367,7 @@ fn sink_base(sink: &PreparedSink, parallelism: &'static str) -> SinkWords {
         name: sink.planned.name.clone(),
         connector: sink_connector(&sink.config.connector),
         parallelism,
-        release: release_words(sink.config.release),
+        release: release_words(sink.config.release, &sink.config.connector),
         latency_floor: String::new(),
     }
 }

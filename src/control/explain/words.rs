@@ -21,12 +21,16 @@ pub(super) fn durability_words(mode: DurabilityMode) -> &'static str {
 }
 
 /// What a reader of the output may rely on.
-pub(super) fn release_words(release: Release) -> &'static str {
-    match release {
-        Release::Immediate => {
+pub(super) fn release_words(release: Release, connector: &SinkConnector) -> &'static str {
+    match (release, connector) {
+        (Release::Immediate, _) => {
             "release \"immediate\": rows leave at once, and may be written again after a crash"
         }
-        Release::Commit => {
+        (Release::Commit, SinkConnector::File(_)) => {
+            "release \"commit\": a part appears when the checkpoints of its rows exist, each row exactly \
+             once"
+        }
+        (Release::Commit, _) => {
             "release \"commit\": rows leave with their checkpoint, each exactly once; not yet: \
              they leave at once, and may be written again after a crash"
         }

@@ -1,9 +1,13 @@
-//! Directory: what a file sink's path must be, and the number of the run that writes to it.
+//! Directory: what a file sink's path must be, the number of the run that writes to it, and whose it is.
 //!
 //! Blocking calls, made once, before the reactors start.
 
 use std::fmt;
+use std::fs::{File, TryLockError};
 use std::path::Path;
+
+use super::names::{is_open, run_of};
+use crate::stdx::Failure;
 
 /// Ends of names that say the user means one file.
 const FILE_EXTENSIONS: [&str; 6] = ["json", "jsonl", "ndjson", "csv", "txt", "log"];
@@ -18,6 +22,14 @@ pub struct PreparedDirectory {
     pub run: u32,
     /// For the user: parts that an earlier run left open, which are not touched.
     pub notes: Vec<String>,
+}
+
+/// Whose open parts are in a directory that epochs decide over. Held by this process alone until dropped.
+#[derive(Debug)]
+pub struct PartOwner {
+    number: u64,
+    /// Locked; `None` where the file system knows no locks.
+    _directory: Option<File>,
 }
 
 /// Why a path cannot be written to, in words for the user.
@@ -61,23 +73,56 @@ pub fn check_directory(path: &Path) -> Result<(), DirectoryError> {
     Ok(())
 }
 
-/// Creates the directory if need be and finds the run's number.
+impl PartOwner {
+    /// Creates the directory if need be, and keeps other processes from holding it. `number` is one that no
+    /// other sink has, and that this one has in every run.
+    ///
+    /// # Errors
+    /// Environment: another process holds it. Io: as [`check_directory`], and what the operating system
+    /// refuses.
+    pub fn hold(path: &Path, number: u64) -> Result<PartOwner, Failure> {
+        let failed = |error: DirectoryError| Failure::io(error.message);
+        create(path).and_then(|()| sync_above(path)).map_err(failed)?;
+        let opened = File::open(path).map_err(|error| refused("open", path, &error));
+        let directory = opened.map_err(failed)?;
+        match directory.try_lock() {
+            Ok(()) => Ok(PartOwner { number, _directory: Some(directory) }),
+            Err(TryLockError::WouldBlock) => {
+                let shown = path.display();
+                Err(Failure::environment(format!(
+                    "{shown}: another job is running that writes to it; give each its own directory"
+                )))
+            }
+            Err(TryLockError::Error(_)) => Ok(PartOwner { number, _directory: None }),
+        }
+    }
+
+    /// The owner of parts in a directory that nobody else can see.
+    #[cfg(test)]
+    pub(crate) fn alone(number: u64) -> PartOwner {
+        PartOwner { number, _directory: None }
+    }
+
+    /// What tells the owner from others.
+    pub fn number(&self) -> u64 {
+        self.number
+    }
+}
+
+/// Creates the directory if need be and finds the run's number, which is higher than `run_min`.
 ///
 /// # Errors
 /// As [`check_directory`], and what the operating system refuses.
-pub fn prepare_directory(path: &Path) -> Result<PreparedDirectory, DirectoryError> {
-    check_directory(path)?;
-    let fail = |verb: &str, error: std::io::Error| DirectoryError {
-        message: format!("cannot {verb} {}: {error}", path.display()),
-    };
-    std::fs::create_dir_all(path).map_err(|error| fail("create", error))?;
-    let (mut run_max, mut leftovers) = (0, Vec::new());
+pub fn prepare_directory(path: &Path, run_min: u32) -> Result<PreparedDirectory, DirectoryError> {
+    create(path)?;
+    let fail = |verb: &str, error: std::io::Error| refused(verb, path, &error);
+    let (mut run_max, mut leftovers) = (run_min, Vec::new());
     for entry in std::fs::read_dir(path).map_err(|error| fail("list", error))? {
         let name = entry.map_err(|error| fail("list", error))?.file_name();
         let Some(name) = name.to_str() else { continue };
         let Some(run) = run_of(name) else { continue };
         run_max = run_max.max(run);
-        if name.ends_with(".open") {
+        if is_open(name) {
             leftovers.push(name.to_string());
         }
     }
@@ -87,11 +132,24 @@ pub fn prepare_directory(path: &Path) -> Result<PreparedDirectory, DirectoryErro
     Ok(PreparedDirectory { run, notes: note(path, leftovers).into_iter().collect() })
 }
 
-/// The run in a part's name, open or complete.
-fn run_of(name: &str) -> Option<u32> {
-    let rest = name.strip_prefix('.').unwrap_or(name).strip_prefix("part-")?;
-    let (run, _) = rest.split_once('-')?;
-    run.parse().ok()
+fn create(path: &Path) -> Result<(), DirectoryError> {
+    check_directory(path)?;
+    std::fs::create_dir_all(path).map_err(|error| refused("create", path, &error))
+}
+
+/// Makes the name of a directory durable, which may be new, and those of the directories that it is in.
+fn sync_above(path: &Path) -> Result<(), DirectoryError> {
+    let path = path.canonicalize().map_err(|error| refused("open", path, &error))?;
+    for above in path.ancestors().skip(1) {
+        // Who may not read a directory has not created one in it.
+        let Ok(directory) = File::open(above) else { continue };
+        directory.sync_all().map_err(|error| refused("sync", above, &error))?;
+    }
+    Ok(())
+}
+
+fn refused(verb: &str, path: &Path, error: &std::io::Error) -> DirectoryError {
+    DirectoryError { message: format!("cannot {verb} {}: {error}", path.display()) }
 }
 
 fn note(path: &Path, mut leftovers: Vec<String>) -> Option<String> {
@@ -120,7 +178,7 @@ mod tests {
         for name in names {
             std::fs::write(directory.join(name), "x").unwrap();
         }
-        let prepared = prepare_directory(&directory).unwrap();
+        let prepared = prepare_directory(&directory, 0).unwrap();
         let shown = format!("{} {}", prepared.run, prepared.notes.join(" "));
         let root = format!("{}/", root.path().display());
         assert_eq!(shown.trim().replace(&root, ""), expected);
@@ -150,12 +208,24 @@ mod tests {
     fn a_path_that_is_not_a_directory_is_refused() {
         let root = tempfile::tempdir().unwrap();
         std::fs::write(root.path().join("file"), "x").unwrap();
-        let refused = |name: &str| prepare_directory(&root.path().join(name)).unwrap_err().message;
+        let refused =
+            |name: &str| prepare_directory(&root.path().join(name), 0).unwrap_err().message;
         assert!(refused("file").ends_with("is a file; a file sink writes parts into a directory"));
         assert!(refused("hot.json").contains("looks like a file"));
         assert!(refused("file/below").contains("cannot create"));
         assert_eq!(std::fs::read_dir(root.path()).unwrap().count(), 1);
         std::fs::create_dir(root.path().join("dir.json")).unwrap();
-        assert_eq!(prepare_directory(&root.path().join("dir.json")).unwrap().run, 1);
+        assert_eq!(prepare_directory(&root.path().join("dir.json"), 6).unwrap().run, 7);
+    }
+
+    #[test]
+    fn one_owner_at_a_time_holds_a_directory() {
+        let root = tempfile::tempdir().unwrap();
+        let path = root.path().join("out/hot");
+        let held = PartOwner::hold(&path, 7).unwrap();
+        let refused = PartOwner::hold(&path, 8).unwrap_err().message;
+        assert!(refused.ends_with("give each its own directory"), "{refused}");
+        drop(held);
+        assert_eq!(PartOwner::hold(&path, 8).unwrap().number(), 8);
     }
 }

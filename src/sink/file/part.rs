@@ -1,32 +1,27 @@
-//! Part: one file of a sink, from its first row to its appearance under its name.
+//! Part: one file of a sink, from its first row until it waits for its name.
 //!
-//! An [`OpenPart`] takes bytes; sealing it makes a [`ClosingPart`], which is synced, closed, renamed
-//! and made durable in its directory, in this order, and takes no more bytes.
+//! An [`OpenPart`] takes bytes; sealing it makes a [`ClosingPart`], which takes no more, is synced and
+//! closed; a [`CompletePart`] is a file that never changes again.
 
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use super::FileSinkOptions;
+use super::names::PartNames;
+use super::syncs::PartSyncs;
 use crate::limits::SINK_NO_ROOM_RETRY_NS;
 use crate::reactor::{Disk, DiskResult, FileId, OpenMode, OperationId};
 use crate::stdx::Failure;
 
-/// What a part is called.
-pub(super) struct PartNames {
-    directory: PathBuf,
-    /// While it is written.
-    hidden: PathBuf,
-    /// When it is complete.
-    visible: PathBuf,
-}
-
 /// A part that takes bytes.
 pub(super) struct OpenPart {
+    number: u32,
     names: PartNames,
     opened_ns: u64,
     stage: Stage,
     /// Given to `write` so far.
     bytes: u64,
+    /// What of it is durable; `None` when nobody asks before it is complete.
+    syncs: Option<PartSyncs>,
 }
 
 enum Stage {
@@ -53,9 +48,9 @@ pub(super) struct Written {
     pub(super) rows: u64,
 }
 
-/// A part that is complete and on its way to its name.
+/// A part that takes no more bytes.
 pub(super) struct ClosingPart {
-    names: PartNames,
+    part: CompletePart,
     stage: ClosingStage,
 }
 
@@ -64,29 +59,29 @@ enum ClosingStage {
     Full(FileId),
     Syncing(FileId, OperationId),
     Closing(OperationId),
-    Renaming(OperationId),
-    SyncingDirectory(OperationId),
-    Done,
+    Closed,
 }
 
-impl PartNames {
-    /// Numbers are padded so that name order is the order of writing, core by core.
-    pub(super) fn new(options: &FileSinkOptions, number: u32) -> PartNames {
-        let (run, core, extension) = (options.run, options.core.index(), &options.extension);
-        let name = format!("part-{run:04}-{core:02}-{number:05}.{extension}");
-        PartNames {
-            hidden: options.directory.join(format!(".{name}.open")),
-            visible: options.directory.join(name),
-            directory: options.directory.clone(),
-        }
-    }
+/// A part that never changes again.
+pub(super) struct CompletePart {
+    pub(super) number: u32,
+    pub(super) names: PartNames,
+    /// Its length.
+    pub(super) bytes: u64,
+    /// Its rows belong to the first so many epochs that end here.
+    pub(super) ends: u64,
 }
 
 impl OpenPart {
-    /// Creates the hidden file.
-    pub(super) fn begin(names: PartNames, now_ns: u64, disk: &mut dyn Disk) -> OpenPart {
+    /// Creates the hidden file. With `syncs`, it becomes durable as they say.
+    pub(super) fn begin(
+        (number, names): (u32, PartNames),
+        syncs: Option<PartSyncs>,
+        now_ns: u64,
+        disk: &mut dyn Disk,
+    ) -> OpenPart {
         let stage = Stage::Opening(disk.open(&names.hidden, OpenMode::CreateNew));
-        OpenPart { names, opened_ns: now_ns, stage, bytes: 0 }
+        OpenPart { number, names, opened_ns: now_ns, stage, bytes: 0, syncs }
     }
 
     /// Takes what the disk has answered; tries again what there was no room for.
@@ -131,9 +126,40 @@ impl OpenPart {
         }
     }
 
-    /// True when it can take a buffer, or be sealed.
+    /// Makes durable what has to be and has been written; true when something happened.
+    pub(super) fn advance_syncs(&mut self, disk: &mut dyn Disk) -> Result<bool, Failure> {
+        let written = self.bytes - self.bytes_being_written() as u64;
+        match (&mut self.syncs, &self.stage) {
+            (None, _) | (_, Stage::Opening(_)) => Ok(false),
+            (
+                Some(syncs),
+                &(Stage::Ready(file) | Stage::Writing { file, .. } | Stage::Waiting { file, .. }),
+            ) => syncs.advance((file, written), &self.names, disk),
+        }
+    }
+
+    /// True when it can take a buffer.
     pub(super) fn is_ready(&self) -> bool {
         matches!(self.stage, Stage::Ready(_))
+    }
+
+    /// True when it can be sealed: nothing is under way.
+    pub(super) fn is_quiet(&self) -> bool {
+        self.is_ready() && self.syncs.as_ref().is_none_or(PartSyncs::is_quiet)
+    }
+
+    /// The first `bytes` bytes, which may not have been written yet, have to become durable.
+    pub(super) fn want(&mut self, bytes: u64) {
+        self.syncs.iter_mut().for_each(|syncs| syncs.want(bytes));
+    }
+
+    /// True when they are.
+    pub(super) fn is_durable(&self, bytes: u64) -> bool {
+        self.syncs.as_ref().is_some_and(|syncs| syncs.is_durable(bytes))
+    }
+
+    pub(super) fn number(&self) -> u32 {
+        self.number
     }
 
     /// Begins to write a buffer behind what was written before.
@@ -174,18 +200,19 @@ impl OpenPart {
         self.opened_ns
     }
 
-    /// The part is complete.
-    pub(super) fn seal(self) -> ClosingPart {
-        let Stage::Ready(file) = self.stage else { unreachable!("sealed when all is written") };
-        ClosingPart { names: self.names, stage: ClosingStage::Full(file) }
+    /// The part is complete, with rows of the first `ends` epochs that end here.
+    pub(super) fn seal(self, ends: u64) -> ClosingPart {
+        let OpenPart { number, names, stage, bytes, .. } = self;
+        let Stage::Ready(file) = stage else { unreachable!("sealed when all is written") };
+        let part = CompletePart { number, names, bytes, ends };
+        ClosingPart { part, stage: ClosingStage::Full(file) }
     }
 }
 
 impl ClosingPart {
     /// Goes on to the next stage when the disk has answered; true when it did.
     pub(super) fn advance(&mut self, disk: &mut dyn Disk) -> Result<bool, Failure> {
-        let names = &self.names;
-        let (hidden, visible) = (&names.hidden, &names.visible);
+        let PartNames { hidden, .. } = &self.part.names;
         let next = match self.stage {
             ClosingStage::Full(file) => ClosingStage::Syncing(file, disk.sync(file)),
             ClosingStage::Syncing(file, operation) => {
@@ -198,34 +225,37 @@ impl ClosingPart {
                 if !is_done(disk, operation, "close", hidden)? {
                     return Ok(false);
                 }
-                ClosingStage::Renaming(disk.rename(hidden, visible))
+                ClosingStage::Closed
             }
-            ClosingStage::Renaming(operation) => {
-                if !is_done(disk, operation, "complete", visible)? {
-                    return Ok(false);
-                }
-                ClosingStage::SyncingDirectory(disk.sync_directory(&names.directory))
-            }
-            ClosingStage::SyncingDirectory(operation) => {
-                if !is_done(disk, operation, "sync", &names.directory)? {
-                    return Ok(false);
-                }
-                ClosingStage::Done
-            }
-            ClosingStage::Done => return Ok(false),
+            ClosingStage::Closed => return Ok(false),
         };
         self.stage = next;
         Ok(true)
     }
 
-    /// True when the part is there under its name, for good.
-    pub(super) fn is_done(&self) -> bool {
-        matches!(self.stage, ClosingStage::Done)
+    /// True when all of it is durable.
+    pub(super) fn is_synced(&self) -> bool {
+        matches!(self.stage, ClosingStage::Closing(_) | ClosingStage::Closed)
+    }
+
+    /// True when it is closed, too.
+    pub(super) fn is_closed(&self) -> bool {
+        matches!(self.stage, ClosingStage::Closed)
+    }
+
+    pub(super) fn part(&self) -> &CompletePart {
+        &self.part
+    }
+
+    /// Of one that is closed.
+    pub(super) fn into_complete(self) -> CompletePart {
+        assert!(self.is_closed());
+        self.part
     }
 }
 
 /// Whether an operation on `path` has been done.
-fn is_done(
+pub(super) fn is_done(
     disk: &mut dyn Disk,
     operation: OperationId,
     verb: &str,

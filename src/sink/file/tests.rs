@@ -1,11 +1,15 @@
 //! Tests of the file sink: nothing lost, nothing twice, nothing overwritten, whatever the disk does.
+//!
+//! Read: this file · `commit` (epochs decide when parts appear).
+
+mod commit;
 
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, AsArray, Int64Array, RecordBatch};
 use arrow::datatypes::{DataType, Field, Int64Type, Schema};
 
-use super::{FileSink, FileSinkOptions};
+use super::{FileSink, FileSinkOptions, PartRelease};
 use crate::format::Encoder;
 use crate::limits::{SINK_DELAY_NS_MAX, SINK_PART_AGE_NS_MAX, SINK_UNWRITTEN_BYTES_MAX};
 use crate::reactor::Io;
@@ -35,6 +39,10 @@ fn batch(numbers: std::ops::Range<i64>) -> Batch {
 }
 
 fn sink(part_bytes_max: u64) -> FileSink {
+    sink_with(part_bytes_max, PartRelease::Immediate)
+}
+
+fn sink_with(part_bytes_max: u64, release: PartRelease) -> FileSink {
     FileSink::new(FileSinkOptions {
         directory: "out".into(),
         run: 3,
@@ -43,6 +51,7 @@ fn sink(part_bytes_max: u64) -> FileSink {
         encoder: Box::new(NumberLines),
         part_bytes_max,
         part_age_ns_max: SINK_PART_AGE_NS_MAX,
+        release,
     })
 }
 
