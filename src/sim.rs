@@ -3,12 +3,13 @@
 //! Read: `cluster` (cores that take turns in an order the seed chooses) · `answers` (the same input
 //! gives the same output, whatever the seed, the number of cores and the cuts of the input) · `disk`
 //! (power that can be cut) · `journal` (journals on it) · `epochs` (the same output after any crash, on
-//! any number of cores).
+//! any number of cores) · `file_sink` (what its parts show after any crash).
 
 mod answers;
 mod cluster;
 mod disk;
 mod epochs;
+mod file_sink;
 mod journal;
 
 pub(crate) use cluster::{Shape, run_plan};

@@ -11,7 +11,7 @@ use crate::config::Job;
 use crate::dataflow::{SinkIndex, fuse};
 use crate::format::{self, FormatOptions};
 use crate::reactor::testing::{TestFiles, TestIo};
-use crate::reactor::{Task, Turn, Wake};
+use crate::reactor::{FileStatus, Task, Turn, Wake};
 use crate::record::KeyHasher;
 use crate::sink::{FileSink, FileSinkOptions, PartRelease, Sink};
 use crate::source::{
@@ -87,7 +87,7 @@ pub(crate) fn run_plan(
     let graph = job_graph(&plan, KeyHasher::new(shape.seed), Tracking::Off, shape);
     let disk = TestFiles::default();
     let file_plans: Vec<Arc<FilePlan>> =
-        files.iter().map(|files| Arc::new(file_plan(&disk, files, false, shape))).collect();
+        files.iter().map(|files| Arc::new(file_plan(put(&disk, files), false, shape))).collect();
     let wakers: Vec<Arc<dyn Wake>> =
         (0..shape.core_count).map(|_| Arc::new(NoWake) as Arc<dyn Wake>).collect();
     let (sender, receiver) = mpsc::channel();
@@ -136,19 +136,20 @@ pub(super) fn job_graph(
     }
 }
 
+/// Puts files on a disk that does not have them.
+fn put(disk: &TestFiles, files: &[(&str, String)]) -> Vec<(PathBuf, FileStatus)> {
+    let put = |(name, text): &(&str, String)| {
+        disk.put(name, text.as_bytes());
+        (PathBuf::from(name), disk.status(name))
+    };
+    files.iter().map(put).collect()
+}
+
 pub(super) fn file_plan(
-    disk: &TestFiles,
-    files: &[(&str, String)],
+    listed: Vec<(PathBuf, FileStatus)>,
     resumable: bool,
     shape: Shape,
 ) -> FilePlan {
-    let mut listed = Vec::new();
-    for (name, text) in files {
-        if !disk.names().iter().any(|known| known == name) {
-            disk.put(name, text.as_bytes());
-        }
-        listed.push((PathBuf::from(name), disk.status(name)));
-    }
     let cut = CutOptions {
         core_count: shape.core_count,
         resumable,

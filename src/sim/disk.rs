@@ -3,14 +3,16 @@
 //! In:  stores, writes, syncs, names, as the journals make them; faults, planned for a numbered step.
 //! Out: what a program reads now, and what it finds after a cut.
 //!
-//! Read: `state` (files, sectors, names) · `core` (polled operations of one core) · `storage` (blocking
-//! calls).
+//! Read: `state` (files, sectors, names) · `core` (polled operations of one core) · `io` (a core's view of
+//! the world) · `storage` and `parts` (blocking calls).
 //!
 //! A cut keeps any subset of the 512-byte sectors stored since the last completed sync that covered
 //! them, and any of the names changed since the last sync of their directory. Before, the kernel may
 //! write any sector whenever it likes. Everything depends on the seed alone.
 
 mod core;
+mod io;
+mod parts;
 mod state;
 mod storage;
 
@@ -18,6 +20,7 @@ use std::cell::RefCell;
 use std::rc::Rc;
 
 pub(crate) use core::SimCore;
+pub(crate) use io::SimIo;
 pub(crate) use state::Fault;
 use state::State;
 pub(crate) use storage::{SimFiles, SimMemory};

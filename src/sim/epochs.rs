@@ -2,7 +2,7 @@
 //!
 //! A job runs on some number of cores over simulated files, clock, mesh and journals, is cut off at any
 //! turn, and begins again, on another number of cores, with what recovery finds; until it comes to its
-//! end. Sinks keep rows by epoch, and lose those of epochs that do not exist.
+//! end. Sinks keep rows by epoch, and lose those of epochs that do not exist; or they are file sinks.
 //!
 //! Checked
 //! - Rows, late rows and rejected rows are those of one run on one core, each exactly once.
@@ -13,34 +13,40 @@
 //! A failing seed says how to run it alone.
 //!
 //! Read: this file · `logs` (state journals in memory, which a crash cuts) · `disk_logs` (the real ones, on a
-//! disk whose power can be cut) · `journaled` (a sink with an output journal) · `received` (ingest journals).
+//! disk whose power can be cut) · `file_sinks` (the real ones, on such a disk) · `journaled` (a sink with an
+//! output journal) · `received` (ingest journals).
 
 mod disk_logs;
+mod file_sinks;
 mod journaled;
 mod logs;
 mod received;
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::sync::{Arc, mpsc};
 
+use arrow::datatypes::SchemaRef;
+
 use super::answers::{input, job};
 use super::cluster::{self, NoWake, Shape, file_plan, job_graph};
+use super::disk::{SimDisk, SimIo};
 use crate::checkpoint::{CaptureLimits, CheckpointPorts, KeptLimits, Restore};
 use crate::format::{self, Encoder, FormatOptions};
 use crate::metrics::SinkCounters;
-use crate::reactor::testing::{TestFiles, TestIo};
-use crate::reactor::{Io, Task, Turn, Wake};
+use crate::reactor::{FileStatus, Io, Task, Turn, Wake};
 use crate::record::{Batch, Epoch, KeyHasher};
-use crate::sink::Sink;
+use crate::sink::{PartFiles, Sink};
 use crate::sql::{self, Plan, PlanOptions};
 use crate::state::{Record, Slice, SliceWriter, StateKey, Stateful, Tracking, Value};
 use crate::stdx::{CoreId, Failure};
 use crate::worker::{
-    CheckpointSetup, CoreReport, DIVERSION_SCHEMA, JobGraph, JobSignal, Reporter, Wiring, Worker,
+    CheckpointSetup, CoreReport, DIVERSION_SCHEMA, JobSignal, Reporter, Wiring, Worker,
 };
 use disk_logs::DiskLogs;
+use file_sinks::FileSinks;
 use journaled::{JournaledSink, OutputStart, Published};
 use logs::{KeptLogs, MemoryLogs};
 
@@ -49,6 +55,9 @@ const SEEDS: u64 = 40;
 
 /// Runs after which a job is no longer cut off.
 const RUNS_MAX: u32 = 8;
+
+/// Turns between two looks at what file sinks show.
+const CHECKED_TURNS: u32 = 20;
 
 /// Turns after which a run that has not ended counts as stuck.
 const TURNS_MAX: u32 = 1_000_000;
@@ -64,6 +73,7 @@ type Output = Rc<RefCell<Vec<BTreeMap<Epoch, Vec<String>>>>>;
 /// A sink whose rows are there once their epoch is.
 struct EpochSink {
     number: usize,
+    schema: SchemaRef,
     encoder: Box<dyn Encoder>,
     /// Of the epoch that has not ended.
     current: Vec<String>,
@@ -113,7 +123,9 @@ struct Simulation<'a> {
     files: &'a [(&'static str, String)],
     hasher: KeyHasher,
     chunk_bytes: u64,
-    disk: TestFiles,
+    disk: SimDisk,
+    /// In place of those in memory.
+    file_sinks: Option<FileSinks>,
     logs: Box<dyn KeptLogs>,
     output: Output,
     published: Published,
@@ -122,7 +134,7 @@ struct Simulation<'a> {
 
 /// One run of it.
 struct Run {
-    cores: Vec<(Worker, TestIo)>,
+    cores: Vec<(Worker, SimIo)>,
     reports: mpsc::Receiver<CoreReport>,
 }
 
@@ -140,7 +152,7 @@ impl Simulation<'_> {
     /// The cores of a run, with what was found of the one before.
     fn begin(&mut self, shape: Shape) -> Run {
         let graph = job_graph(self.plan, self.hasher, Tracking::On, shape);
-        let files = Arc::new(file_plan(&self.disk, self.files, true, shape));
+        let files = Arc::new(file_plan(self.listed(), true, shape));
         let wakers: Vec<Arc<dyn Wake>> =
             (0..shape.core_count).map(|_| Arc::new(NoWake) as Arc<dyn Wake>).collect();
         let wirings = Wiring::for_all_cores(&graph, shape.edge_elements_max, &wakers);
@@ -154,6 +166,7 @@ impl Simulation<'_> {
             found.as_deref().map(|epoch| Restore::open(epoch).expect("the epoch can be read"));
         let first = self.logs.next_epoch();
         self.logs.begin();
+        self.file_sinks.iter_mut().for_each(FileSinks::begin);
         let mut cores = Vec::new();
         for ((core, wiring), own) in CoreId::all(shape.core_count).zip(wirings).zip(ports) {
             let sender = sender.clone();
@@ -165,49 +178,59 @@ impl Simulation<'_> {
             let log = self.logs.open(core, shape.core_count, seed);
             let sides = self.logs.open_sides(core, shape.core_count, seed);
             let output = sides.as_ref().map(|sides| &sides.output);
-            let mut worker = self.worker(&graph, wiring, source, (output, reporter));
+            let sinks = self.sinks(core, seed, output);
+            let signal = JobSignal::default();
+            let mut worker = Worker::build(&graph, wiring, vec![source], sinks, signal, reporter);
             let setup = CheckpointSetup {
                 log,
                 sides: sides.map(|sides| sides.journals).unwrap_or_default(),
                 ports: own,
                 interval_ns,
                 sources: vec!["input".into()],
-                sinks: ["rows", "late", "rejected"].map(String::from).to_vec(),
+                sinks: file_sinks::NAMES.map(String::from).to_vec(),
                 first,
                 hasher: self.hasher,
                 limits: limits[core.index()],
             };
             worker.set_epochs(setup, restore.as_ref()).expect("it is the same job");
-            cores.push((worker, TestIo::new(&self.disk, shape.seed + core.index() as u64, 3)));
+            cores.push((worker, SimIo::new(&self.disk, shape.seed + core.index() as u64)));
         }
         Run { cores, reports }
     }
 
-    fn worker(
-        &self,
-        graph: &JobGraph,
-        wiring: Wiring,
-        source: Box<dyn crate::source::Source>,
-        (output, reporter): (Option<&OutputStart>, Reporter),
-    ) -> Worker {
+    /// The input, as it lies on the disk.
+    fn listed(&self) -> Vec<(PathBuf, FileStatus)> {
+        let listed = |(name, _): &(&str, String)| {
+            let status = self.disk.status(Path::new(name)).expect("it can be asked for");
+            (PathBuf::from(name), status.expect("it was put there"))
+        };
+        self.files.iter().map(listed).collect()
+    }
+
+    fn sinks(&self, core: CoreId, seed: u64, output: Option<&OutputStart>) -> Vec<Box<dyn Sink>> {
         let json = FormatOptions::Json(format::JsonOptions { iso_timestamps: false });
         let own = &self.plan.sinks[0].schema;
         let schemas = [own, &*DIVERSION_SCHEMA, &*DIVERSION_SCHEMA];
-        let sink = |(number, schema)| -> Box<dyn Sink> {
+        let mut rng = fastrand::Rng::with_seed(seed);
+        let sink = |(number, schema): (usize, &SchemaRef)| -> Box<dyn Sink> {
             let encoder = format::encoder(&json, schema).expect("the types are plain");
-            if let Some(start) = output {
+            if let (Some(start), None) = (output, &self.file_sinks) {
                 return Box::new(JournaledSink::new(number, encoder, start, &self.published));
             }
-            Box::new(EpochSink {
+            let sink = EpochSink {
                 number,
+                schema: Arc::clone(schema),
                 encoder,
                 current: Vec::new(),
                 output: Rc::clone(&self.output),
                 counters: SinkCounters::default(),
-            })
+            };
+            match &self.file_sinks {
+                Some(files) => files.sink(sink, core, &mut rng),
+                None => Box::new(sink),
+            }
         };
-        let sinks = schemas.into_iter().enumerate().map(sink).collect();
-        Worker::build(graph, wiring, vec![source], sinks, JobSignal::default(), reporter)
+        schemas.into_iter().enumerate().map(sink).collect()
     }
 
     /// So little at once that everything takes many turns, and bases are often due.
@@ -222,7 +245,7 @@ impl Simulation<'_> {
 
     /// Turns until all cores have finished, or so many; true when they have.
     fn turn(&mut self, run: &mut Run, turns: u32) -> bool {
-        for _ in 0..turns {
+        for turn in 0..turns {
             if run.cores.is_empty() {
                 return true;
             }
@@ -235,6 +258,9 @@ impl Simulation<'_> {
             if worker.turn(io) == Turn::Finished {
                 run.cores.swap_remove(index);
             }
+            if turn % CHECKED_TURNS == 0 {
+                self.file_sinks.iter().for_each(|files| files.check(&self.output));
+            }
         }
         run.cores.is_empty()
     }
@@ -243,9 +269,20 @@ impl Simulation<'_> {
     fn crash(&mut self, run: Run) -> Option<Epoch> {
         drop(run);
         self.logs.crash(&mut self.rng);
-        let last = self.logs.found().map(|found| found.epoch());
+        match self.rng.u8(..4) {
+            0 => self.disk.kill(),
+            _ => self.disk.cut_power(),
+        }
+        let found = self.logs.found();
+        let last = found.as_ref().map(|found| found.epoch());
         for sink in self.output.borrow_mut().iter_mut() {
             sink.retain(|epoch, _| Some(*epoch) <= last);
+        }
+        if let Some(files) = &self.file_sinks {
+            let contents = found
+                .as_deref()
+                .map(|epoch| Restore::open(epoch).expect("the epoch can be read").contents());
+            files.recover(contents.as_deref(), last, &self.output, &mut self.rng);
         }
         last
     }
@@ -280,7 +317,7 @@ impl Simulation<'_> {
 /// that have fired in part are named by the next one (`compares_first`: what they are named by is equal);
 /// a core that has not come as far keeps two of them apart where another has them in one, so that their
 /// values, which are sums, are added up.
-fn digest(cores: &mut [(Worker, TestIo)], compares_first: bool) -> Vec<String> {
+fn digest(cores: &mut [(Worker, SimIo)], compares_first: bool) -> Vec<String> {
     let mut lines = Vec::new();
     // Input rows that panes stand for are kept by core, not by key.
     let mut rows_of: BTreeMap<(StateKey, i64), u64> = BTreeMap::new();
@@ -358,10 +395,12 @@ struct Coverage {
     epochs: u64,
     base_bytes: u64,
     turns_without_room: u64,
+    /// Recoveries that completed parts.
+    completed: u64,
 }
 
 fn simulate(plan: &Plan, scenario: &Scenario, seed: u64, coverage: &mut Coverage) {
-    let Scenario { compares_first, sql, on_disk, .. } = *scenario;
+    let Scenario { compares_first, sql, on_disk, has_file_sinks, .. } = *scenario;
     let mut rng = fastrand::Rng::with_seed(seed);
     let files = input(rng.u64(..), rng.u64(100..800));
     let plain = Shape {
@@ -372,12 +411,15 @@ fn simulate(plan: &Plan, scenario: &Scenario, seed: u64, coverage: &mut Coverage
         turn_rows_max: 8192,
     };
     let expected = cluster::run(&job(sql), &files, plain);
+    let disk = SimDisk::new(seed);
+    files.iter().for_each(|(name, text)| disk.put(name, text.as_bytes()));
     let mut simulation = Simulation {
         plan,
         files: &files,
+        file_sinks: has_file_sinks.then(|| FileSinks::new(&disk)),
+        disk,
         hasher: KeyHasher::new(seed),
         chunk_bytes: rng.u64(100..5_000),
-        disk: TestFiles::default(),
         logs: match on_disk {
             true => Box::new(DiskLogs::new(seed)),
             false => Box::new(MemoryLogs::default()),
@@ -405,6 +447,10 @@ fn simulate(plan: &Plan, scenario: &Scenario, seed: u64, coverage: &mut Coverage
             coverage.restored += 1;
             simulation.check_digests(compares_first);
         }
+    }
+    if let Some(sinks) = &simulation.file_sinks {
+        sinks.check_all(&simulation.output);
+        coverage.completed += sinks.completed();
     }
     assert_eq!(simulation.lines(0), expected.rows);
     assert_eq!(simulation.lines(1), expected.late);
@@ -438,11 +484,14 @@ struct Scenario {
     keeps: bool,
     /// The journals are real.
     on_disk: bool,
+    /// The sinks are.
+    has_file_sinks: bool,
     sql: &'static str,
 }
 
 const fn scenario(name: &'static str, sql: &'static str) -> Scenario {
-    Scenario { name, compares_first: true, keeps: true, on_disk: false, sql }
+    let (compares_first, keeps, on_disk, has_file_sinks) = (true, true, false, false);
+    Scenario { name, compares_first, keeps, on_disk, has_file_sinks, sql }
 }
 
 /// Runs a scenario with `seeds` seeds, or with the one that the environment names.
@@ -460,12 +509,14 @@ fn check(scenario: &Scenario, seeds: u64) {
     }
     if alone.is_none() {
         // The scenario is one in which something happens.
-        let Coverage { crashes, restored, epochs, base_bytes, turns_without_room } = coverage;
+        let Coverage { crashes, restored, epochs, base_bytes, turns_without_room, completed } =
+            coverage;
         let is_enough = crashes > seeds
             && restored > seeds / 2
             && epochs > seeds
             && turns_without_room > seeds
-            && (base_bytes > 0 || !scenario.keeps);
+            && (base_bytes > 0 || !scenario.keeps)
+            && (completed > seeds / 2 || !scenario.has_file_sinks);
         assert!(is_enough, "{}, {seeds} seeds: {coverage:?}", scenario.name);
     }
 }
@@ -513,6 +564,14 @@ const UNION_SURVIVES: Scenario = scenario("a_union_survives", UNION);
 const TWO_WRITERS_SURVIVE: Scenario = scenario("two_writers_of_one_sink_survive", TWO_WRITERS);
 const REAL_JOURNALS_SURVIVE: Scenario =
     Scenario { on_disk: true, compares_first: false, ..scenario("real_journals_survive", HOP) };
+const FILE_SINKS_SURVIVE: Scenario =
+    Scenario { has_file_sinks: true, compares_first: false, ..scenario("file_sinks_survive", HOP) };
+const REAL_FILES_SURVIVE: Scenario = Scenario {
+    on_disk: true,
+    has_file_sinks: true,
+    keeps: false,
+    ..scenario("real_files_survive", PROJECTION)
+};
 
 #[test]
 fn a_projection_survives() {
@@ -554,6 +613,16 @@ fn real_journals_survive() {
     check(&REAL_JOURNALS_SURVIVE, SEEDS);
 }
 
+#[test]
+fn file_sinks_survive() {
+    check(&FILE_SINKS_SURVIVE, 2 * SEEDS);
+}
+
+#[test]
+fn real_files_survive() {
+    check(&REAL_FILES_SURVIVE, 2 * SEEDS);
+}
+
 /// `PELTON_SIM_SEEDS` says how many; 2,000 of each scenario otherwise.
 #[test]
 #[ignore = "takes minutes"]
@@ -569,6 +638,8 @@ fn many_seeds_survive() {
         UNION_SURVIVES,
         TWO_WRITERS_SURVIVE,
         REAL_JOURNALS_SURVIVE,
+        FILE_SINKS_SURVIVE,
+        REAL_FILES_SURVIVE,
     ] {
         check(&scenario, seeds);
     }

@@ -184,6 +184,17 @@ impl State {
         }
     }
 
+    /// A file gets shorter, or stays as it is.
+    pub(super) fn cut(&mut self, inode: usize, bytes: u64) -> io::Result<()> {
+        self.step(StepKind::Other)?;
+        let bytes = usize::try_from(bytes).unwrap();
+        let target = &mut self.inodes[inode];
+        assert!(bytes <= target.cached.len(), "parts do not grow");
+        target.cached.truncate(bytes);
+        target.dirty.retain(|sector, _| sector * SECTOR < bytes);
+        Ok(())
+    }
+
     pub(super) fn read(&self, inode: usize, offset: u64, buffer: &mut [u8]) -> usize {
         let bytes = &self.inodes[inode].cached;
         let from = usize::try_from(offset).unwrap().min(bytes.len());
