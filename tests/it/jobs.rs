@@ -5,13 +5,14 @@
 //! connects) · `subscribers` (slow ones) · `times` (silent connections, wrong clocks) · `follow` ·
 //! `frames` (the native protocol) · `arrow` (Arrow's IPC) · `generated` (jobs that make their input) · `http` (status and metrics) · `why` (what is
 //! wrong with a running job) ·
-//! `signals` · `finished` (running again) · `faults` (exit codes) · `examples` (the jobs of `config/`
+//! `signals` · `finished` (running again) · `exactly_once` (killed again and again) · `faults` (exit codes) · `examples` (the jobs of `config/`
 //! and of the README).
 
 mod arrow;
 mod bids;
 mod cascade;
 mod dialing;
+mod exactly_once;
 mod examples;
 mod faults;
 mod files;
