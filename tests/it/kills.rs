@@ -110,3 +110,49 @@ fn a_job_that_is_killed_again_and_again_loses_and_doubles_nothing() {
     directory.pelton(&["run", "job.toml", "--cores", "2"]).expect_code(0);
     check(&directory);
 }
+
+/// Phases of an epoch and of a start, as `src/stdx/failpoint.rs` names them, with the visits at which the
+/// program ends: some phases are passed once a start, others many times an epoch.
+#[cfg(feature = "failpoints")]
+const PHASES: [(&str, u64); 15] = [
+    ("begin", 5),
+    ("barrier", 5),
+    ("capture", 50),
+    ("unsynced", 5),
+    ("sealed", 5),
+    ("collected", 5),
+    ("commit-unsynced", 5),
+    ("commit-written", 5),
+    ("committed", 5),
+    ("confirm", 5),
+    ("release", 5),
+    ("released", 5),
+    ("note", 5),
+    ("recover", 1),
+    ("recovered", 1),
+];
+
+/// Ends in each phase.
+#[cfg(feature = "failpoints")]
+const ENDS: u64 = 10;
+
+#[cfg(feature = "failpoints")]
+#[test]
+fn a_job_that_ends_in_any_phase_loses_and_doubles_nothing() {
+    let seed = number(SEED_VARIABLE).unwrap_or_else(|| fastrand::u64(..1 << 32));
+    let _seed = Seed(seed);
+    let mut rng = fastrand::Rng::with_seed(seed);
+    let directory = prepare(20_000_000, "10ms");
+    for (phase, visits) in PHASES {
+        for _ in 0..ENDS {
+            let cores = rng.u8(1..=3);
+            let point = format!("{phase}:{}", rng.u64(1..=visits));
+            let script = format!("export PELTON_FAILPOINT={point} && exec \"$0\" \"$@\"");
+            let arguments = ["run", "job.toml", "--cores", &cores.to_string()];
+            let outcome = directory.start_by(&script, &arguments).wait();
+            assert_eq!(outcome.code, None, "{point} was not met: {}", outcome.stderr);
+        }
+    }
+    directory.pelton(&["run", "job.toml", "--cores", "2"]).expect_code(0);
+    check(&directory);
+}
