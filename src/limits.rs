@@ -62,6 +62,14 @@ pub const IPC_BODY_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// Producers whose names one core remembers, with the last frame taken of each: some 100 bytes.
 pub const FRAME_PRODUCERS_MAX: usize = 100_000;
 
+/// Bytes of what is remembered of them, written with every epoch: an entry of a journal must have room for
+/// several sources.
+pub const FRAME_PRODUCERS_BYTES_MAX: usize = 4 * 1024 * 1024;
+
+/// How long a producer that was connected when a run ended holds the watermark of the next run, and its
+/// end, before it is back, ns: 30 s. Clients try again more often than that.
+pub const FRAME_RETURN_NS_MAX: u64 = 30_000_000_000;
+
 /// Bytes of payloads that a producer may send beyond those taken: as much as a fast link carries while
 /// an acknowledgement is under way.
 pub const FRAME_CREDIT_BYTES: u64 = 8 * 1024 * 1024;
@@ -331,6 +339,7 @@ const _: () = {
     assert!(CAPTURE_SLICE_BYTES <= CAPTURE_BYTES_MAX);
     assert!(CAPTURE_PART_BYTES <= JOURNAL_ENTRY_BYTES_MAX);
     assert!(BASE_RANGES > 1);
+    assert!(3 * FRAME_PRODUCERS_BYTES_MAX < JOURNAL_ENTRY_BYTES_MAX);
     // The kernel finds an entry with a mask.
     assert!(RECEIVE_BUFFERS.is_power_of_two());
     assert!(FRAME_PAYLOAD_BYTES_AIM <= FRAME_PAYLOAD_BYTES_MAX);

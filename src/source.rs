@@ -25,10 +25,10 @@ pub use file::{
     FollowOptions, FollowSource, MetadataColumns, PlanError, check_follow, expand,
 };
 pub use frame_file::{FrameFilePlan, FrameFileSource, FrameFileSourceOptions};
-pub use frames::{FrameSource, FrameSourceOptions};
+pub use frames::{Acknowledge, FrameSource, FrameSourceOptions};
 pub use generated::{GeneratedOptions, GeneratedSource, Generator, Pacing};
 pub use nexmark::NexmarkGenerator;
-pub use split::{EventTimeOptions, HoldingBack, SplitId, SplitTracker};
+pub use split::{EventTimeOptions, HoldingBack, SplitId, SplitStanding, SplitTracker};
 pub use tcp::{TcpSource, TcpSourceOptions};
 pub use watermark::{Admitted, Arrival, EventTimeRules, Rowtime, RunningWatermark, WatermarkSpec};
 
@@ -74,6 +74,12 @@ pub trait Source {
     /// Stop reading: no new splits, no new bytes. What cannot be read again and is decoded is still
     /// pushed by `poll`, which then answers `Finished`; what can be is left to a later run.
     fn stop(&mut self, io: &mut dyn Io);
+
+    /// A barrier waits to go out. False while something was pushed in part that an epoch must have whole:
+    /// `poll` then pushes the rest of it and begins nothing else, until `end_epoch`.
+    fn reach_barrier(&mut self) -> bool {
+        true
+    }
 
     /// What has been read on this core, everything pushed so far and nothing else, in the source's own
     /// words for [`Source::resume`]. `None` for a source that cannot read anything again.
@@ -162,6 +168,8 @@ pub trait SourceOutput {
     }
     /// Takes a record that could not be decoded or admitted. The source has counted it.
     fn reject(&mut self, rejection: Rejection);
+    /// Something that a position says has changed, perhaps without a row: an epoch is to have it.
+    fn note_change(&mut self) {}
     /// Sends to the same source's instance on another core. Messages are few and never dropped.
     fn send(&mut self, core: CoreId, message: SourceMessage);
 }
@@ -204,6 +212,9 @@ pub enum SourceMessage {
     ProducerBegun,
     /// A producer of the sending core has ended: all its rows have been pushed.
     ProducerEnded,
+    /// A producer that was connected to the sending core when an earlier run ended is back there, or is
+    /// not waited for any more.
+    ProducerNotAwaited,
     /// A connection this core had been given is gone.
     ConnectionClosed {
         /// The core that served it.

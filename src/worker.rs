@@ -189,10 +189,18 @@ impl Worker {
         let diverted_any = self.pass_on_diverted(index, now_ns, io);
         let passed = self.note_passed(index, now_ns, io);
         self.turn_rows += handled;
-        if handled > 0 || diverted_any {
+        if self.take_change(index) || handled > 0 || diverted_any {
             self.epochs.iter_mut().for_each(Epochs::note_change);
         }
         served | (handled > 0) | diverted_any | passed
+    }
+
+    /// True when a stage's source has something new to remember.
+    fn take_change(&mut self, index: usize) -> bool {
+        match self.stages[index].input {
+            Input::Source(slot) => self.sources[slot].take_change(),
+            Input::Edge(_) => false,
+        }
     }
 
     /// Late and rejected rows of a stage go to their source's sinks, or are only counted.
@@ -392,9 +400,10 @@ impl Stage {
         port: &mut Port<'_>,
         command: JobCommand,
     ) -> bool {
-        if !slot.has_staged()
-            && let Some(epoch) = self.barrier_due.take()
+        if let Some(epoch) = self.barrier_due
+            && slot.reach_barrier()
         {
+            self.barrier_due = None;
             slot.end_epoch(epoch);
             Failpoint::Barrier.pass();
             self.tree.accept(Element::Barrier(epoch), port);

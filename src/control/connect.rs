@@ -29,10 +29,10 @@ use crate::sink::{
     BlackholeSink, PrintSink, ProducerSink, ProducerSinkOptions, Sink, TcpSink, TcpSinkOptions,
 };
 use crate::source::{
-    CutOptions, DecoderFactory, FilePlan, FileSource, FileSourceOptions, FollowOptions,
-    FollowSource, FrameFilePlan, FrameFileSource, FrameFileSourceOptions, FrameSource,
-    FrameSourceOptions, GeneratedOptions, GeneratedSource, Generator, Nexmark, NexmarkGenerator,
-    Pacing, PlanError, Source, TcpSource, TcpSourceOptions, check_follow,
+    Acknowledge, CutOptions, DecoderFactory, FilePlan, FileSource, FileSourceOptions,
+    FollowOptions, FollowSource, FrameFilePlan, FrameFileSource, FrameFileSourceOptions,
+    FrameSource, FrameSourceOptions, GeneratedOptions, GeneratedSource, Generator, Nexmark,
+    NexmarkGenerator, Pacing, PlanError, Source, TcpSource, TcpSourceOptions, check_follow,
 };
 use crate::sql::PlannedSource;
 use crate::stdx::CoreId;
@@ -119,7 +119,7 @@ fn open_source(
             _ => open_file_source(job, source, file, core_count),
         },
         SourceConnector::Tcp(tcp) => match source.config.format {
-            Some(FormatOptions::Frames) => Ok(open_frame_source(source, tcp, core_count)),
+            Some(FormatOptions::Frames) => Ok(open_frame_source(job, source, tcp, core_count)),
             _ => Ok(open_tcp_source(source, tcp, core_count)),
         },
         SourceConnector::Nexmark(nexmark) => Ok(open_nexmark(source, nexmark, core_count)),
@@ -151,6 +151,7 @@ fn open_tcp_source(source: &PreparedSource, tcp: &TcpSourceConfig, core_count: u
 
 /// The same for producers of frames.
 fn open_frame_source(
+    job: &Job,
     source: &PreparedSource,
     tcp: &TcpSourceConfig,
     core_count: u16,
@@ -158,6 +159,8 @@ fn open_frame_source(
     let TcpEndpoint::Listen(listen) = tcp.endpoint else {
         unreachable!("the configuration refuses it")
     };
+    // Nothing is journaled: producers keep what no checkpoint has, or nobody does.
+    let is_kept = job.durability.mode == DurabilityMode::On && source.config.journal;
     let options = FrameSourceOptions {
         name: source.planned.name.as_str().into(),
         core: CoreId::ZERO,
@@ -166,6 +169,7 @@ fn open_frame_source(
         connections_max: tcp.connections_max,
         connection_idle_ns_max: tcp.connection_idle_max.map(idle_ns_max),
         end_on_disconnect: tcp.end_on_disconnect,
+        acknowledge: if is_kept { Acknowledge::Committed } else { Acknowledge::Taken },
         schema: source.planned.schema.clone(),
         projection: source.planned.projection.clone(),
         event_time: source.event_time(),

@@ -1,24 +1,34 @@
 //! Frame source: the native protocol over TCP; see its page in `format::frames`.
 //!
 //! Read: `greeting` (connections before hello) · `joining` (from hello to the core that owns the name) ·
-//! `producers` (whose session sends) · `served` (one connection: messages in, rows out) · `census` (when
-//! the source is at its end).
+//! `producers` (whose session sends) · `served` (one connection: messages in, rows out) · `confirming` (what
+//! producers are told) · `patience` (who is given up) · `census` (when the source is at its end) ·
+//! `position` with `resuming` (what a later run goes on with).
 //!
 //! In:  on core 0, a listener and the hellos of those who connect; on every core, the connections of the
 //!      producers whose names it owns.
 //! Out: batches over the memory that frames were received into, one connection's rows in order; each
-//!      connection is a split. To producers, acknowledgements of what has been pushed.
+//!      connection is a split. To producers, acknowledgements of what has been pushed, or of what epochs
+//!      that exist have.
 //!
 //! Invariants
-//! - A frame is pushed whole or not at all, and under one name each one once, in order.
+//! - A frame is pushed whole or not at all, and under one name each one once, in order. An epoch has it
+//!   whole or not at all: no barrier goes out while one is pushed in part.
+//! - Nothing is journaled: what no epoch has is with its producer, who keeps what is not acknowledged.
 //! - While there is no room nothing is received, and what has been received is bounded by the pool.
 //! - What is wrong with one connection ends that connection, with the reason as its last message.
 
 mod census;
+mod confirming;
 mod greeting;
 mod joining;
+mod patience;
+mod position;
 mod producers;
+mod resuming;
 mod served;
+#[cfg(test)]
+mod epoch_tests;
 #[cfg(test)]
 mod testing;
 #[cfg(test)]
@@ -31,17 +41,14 @@ use std::sync::Arc;
 
 use arrow::datatypes::SchemaRef;
 
-use crate::format::{ProtocolFault, write_ack, write_error};
-use crate::limits::{
-    BLOCKED_LOOK_AGAIN_NS, FRAME_BUFFER_BYTES, FRAME_BUFFERS_MAX, FRAME_LARGE_BYTES_MAX,
-    FRAME_UNREAD_BYTES_MAX,
-};
+use crate::format::{ProtocolFault, write_error};
+use crate::limits::{FRAME_BUFFER_BYTES, FRAME_BUFFERS_MAX, FRAME_LARGE_BYTES_MAX};
 use crate::metrics::SourceCounters;
 use crate::reactor::{Clock, ConnectionId, Io, ListenerId, NetEvent, Network, OwnerId};
-use crate::record::{BufferPool, PoolLimits, Timestamp, Watermark};
+use crate::record::{BufferPool, Epoch, PoolLimits, Timestamp, Watermark};
 use crate::source::{
-    Arrival, EventTimeOptions, HoldingBack, Source, SourceMessage, SourceOutput, SourceProgress,
-    SplitTracker,
+    Arrival, EventTimeOptions, HoldingBack, PositionError, Source, SourceMessage, SourceOutput,
+    SourceProgress, SplitTracker,
 };
 use crate::stdx::{CoreId, Failure};
 use census::Census;
@@ -56,6 +63,15 @@ pub(super) const POOL_LIMITS: PoolLimits = PoolLimits {
     small_buffers_max: FRAME_BUFFERS_MAX,
     large_bytes_max: FRAME_LARGE_BYTES_MAX,
 };
+
+/// When a producer is told that it need not keep a frame.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Acknowledge {
+    /// When its rows have been pushed: what is in memory then is lost in a crash.
+    Taken,
+    /// When an epoch that exists has it.
+    Committed,
+}
 
 /// Everything a frame source must know on one core.
 #[derive(Clone)]
@@ -74,6 +90,8 @@ pub struct FrameSourceOptions {
     pub connection_idle_ns_max: Option<u64>,
     /// The source has ended when there has been a connection and there is none left, `end` or not.
     pub end_on_disconnect: bool,
+    /// When producers are told that they need not keep a frame.
+    pub acknowledge: Acknowledge,
     /// All columns of the table.
     pub schema: SchemaRef,
     /// Those that are wanted, ascending.
@@ -117,6 +135,16 @@ pub struct FrameSource {
     /// Connections that are owed an acknowledgement.
     owed: Vec<ConnectionId>,
     tracker: SplitTracker,
+    /// Frames pushed in part.
+    divided: usize,
+    /// A barrier waits until there is none.
+    barrier_waits: bool,
+    /// Connections of this core that are gone.
+    gone: u64,
+    /// An earlier run had come to the source's end.
+    was_over: bool,
+    /// Until when producers of an earlier run are waited for.
+    await_until_ns: Option<u64>,
     /// Nobody's patience ends before this.
     look_ns: u64,
     notices: VecDeque<String>,
@@ -133,7 +161,7 @@ impl FrameSource {
             listener: None,
             greetings: Greetings::default(),
             census: Census::default(),
-            producers: Producers::default(),
+            producers: Producers::new(options.acknowledge),
             connections: HashMap::new(),
             dealt: VecDeque::new(),
             pool: BufferPool::new(POOL_LIMITS),
@@ -141,6 +169,11 @@ impl FrameSource {
             starved: VecDeque::new(),
             owed: Vec::new(),
             tracker: SplitTracker::new(options.event_time.clone()),
+            divided: 0,
+            barrier_waits: false,
+            gone: 0,
+            was_over: false,
+            await_until_ns: None,
             look_ns: u64::MAX,
             notices: VecDeque::new(),
             failure: None,
@@ -154,10 +187,11 @@ impl FrameSource {
     }
 
     /// Core 0 listens; the others wait for what they are given.
-    fn open(&mut self, network: &mut dyn Network) {
-        self.phase = Phase::Reading;
+    fn open(&mut self, now_ns: u64, network: &mut dyn Network) {
         let owner = self.owner(network);
-        if self.options.core != CoreId::ZERO {
+        self.begin_to_wait(now_ns);
+        self.phase = if self.was_over { Phase::Ending } else { Phase::Reading };
+        if self.options.core != CoreId::ZERO || self.was_over {
             return;
         }
         let address = self.options.listen;
@@ -310,36 +344,70 @@ impl FrameSource {
 
     /// Pushes what has been accepted, a piece of each connection in turn; true when something was.
     fn push(&mut self, io: &mut dyn Io, out: &mut dyn SourceOutput) -> bool {
+        if self.barrier_waits {
+            return self.push_divided(io, out);
+        }
         let mut pushed = false;
         while !out.is_full()
             && let Some(connection) = self.ready.pop_front()
         {
             pushed = true;
-            let served = self.connections.get_mut(&connection).expect("ready while it is served");
-            let (tracker, counters) = (&mut self.tracker, &mut self.counters);
-            let result = served.push(&mut PushInto { tracker, counters, out });
-            if std::mem::take(&mut served.flow.owes_ack) {
-                owe(served, connection, &mut self.owed);
-            }
-            if !served.flow.waits {
-                self.producers.taken(&served.name, served.taken());
-            }
-            let is_drained = served.is_drained();
-            served.flow.is_ready = !is_drained;
-            let has_ended = served.has_ended() && !served.flow.is_fenced;
-            if has_ended && self.producers.ended(&served.name) {
-                self.tell_core_0(SourceMessage::ProducerEnded, out);
-            }
-            if let Err(fault) = result {
-                self.fault(connection, &fault, io.network());
-            }
-            if is_drained {
-                self.go_on(connection, io, out);
-            } else {
-                self.ready.push_back(connection);
-            }
+            self.push_piece(connection, io, out);
         }
         pushed
+    }
+
+    /// Pushes the rest of every frame that is pushed in part, and nothing else.
+    fn push_divided(&mut self, io: &mut dyn Io, out: &mut dyn SourceOutput) -> bool {
+        let mut pushed = false;
+        for _ in 0..self.ready.len() {
+            if self.divided == 0 || out.is_full() {
+                break;
+            }
+            let connection = self.ready.pop_front().expect("no more than there were");
+            match self.connections[&connection].is_divided() {
+                true => self.push_piece(connection, io, out),
+                false => self.ready.push_back(connection),
+            }
+            pushed = true;
+        }
+        pushed
+    }
+
+    /// Pushes a piece of what one connection has, which is in no queue for the moment.
+    fn push_piece(
+        &mut self,
+        connection: ConnectionId,
+        io: &mut dyn Io,
+        out: &mut dyn SourceOutput,
+    ) {
+        let served = self.connections.get_mut(&connection).expect("ready while it is served");
+        let (tracker, counters) = (&mut self.tracker, &mut self.counters);
+        self.divided -= usize::from(served.is_divided());
+        let result = served.push(&mut PushInto { tracker, counters, out });
+        self.divided += usize::from(served.is_divided());
+        if std::mem::take(&mut served.flow.owes_ack) {
+            owe(served, connection, &mut self.owed);
+        }
+        let producer = served.producer;
+        if !served.flow.waits && self.producers.taken(producer, served.taken()) {
+            out.note_change();
+        }
+        let is_drained = served.is_drained();
+        served.flow.is_ready = !is_drained;
+        let has_ended = served.has_ended() && !served.flow.is_fenced;
+        if has_ended && self.producers.ended(producer) {
+            out.note_change();
+            self.tell_core_0(SourceMessage::ProducerEnded, out);
+        }
+        if let Err(fault) = result {
+            self.fault(connection, &fault, io.network());
+        }
+        if is_drained {
+            self.go_on(connection, io, out);
+        } else {
+            self.ready.push_back(connection);
+        }
     }
 
     /// Everything that was accepted has been pushed.
@@ -354,21 +422,6 @@ impl FrameSource {
         }
     }
 
-    /// A stop: the peer is told what was taken, and that no more is.
-    fn say_farewell(&mut self, connection: ConnectionId, io: &mut dyn Io) {
-        let served = self.connections.get_mut(&connection).expect("looked up by the caller");
-        if std::mem::replace(&mut served.flow.is_over, true) {
-            return;
-        }
-        let network = io.network();
-        if !served.flow.waits {
-            let mut message = Vec::new();
-            write_ack(served.ack(), &mut message);
-            network.send(connection, &message);
-        }
-        say(&ProtocolFault::Stopping, connection, network);
-    }
-
     /// Leaves, and lets the next session of the producer begin.
     fn leave_if_done(
         &mut self,
@@ -380,68 +433,18 @@ impl FrameSource {
         if !served.flow.is_over || served.flow.is_ready || !served.is_drained() {
             return;
         }
-        let name = Arc::clone(&served.name);
         let left = self.connections.remove(&connection).expect("found just now");
+        let producer = left.producer;
         left.leave(&mut self.tracker);
         self.disconnected(out);
-        if let Some((next, taken)) = self.producers.leave(&name, connection)
-            && self.phase != Phase::Stopping
-        {
-            self.begin(next, taken, io);
-        }
-    }
-
-    /// Acknowledges what has been pushed, once per connection.
-    fn acknowledge(&mut self, network: &mut dyn Network) {
-        let mut message = Vec::new();
-        for connection in std::mem::take(&mut self.owed) {
-            let Some(served) = self.connections.get_mut(&connection) else { continue };
-            if served.flow.is_over || served.flow.waits {
-                continue;
-            }
-            // The next acknowledgement says this one as well.
-            if network.unsent_bytes(connection) > FRAME_UNREAD_BYTES_MAX {
-                self.owed.push(connection);
-                continue;
-            }
-            served.flow.is_owed = false;
-            message.clear();
-            write_ack(served.ack(), &mut message);
-            network.send(connection, &message);
-        }
-    }
-
-    /// Ends connections that have been silent or slow for too long.
-    fn lose_patience(&mut self, io: &mut dyn Io, out: &mut dyn SourceOutput) {
-        let now_ns = io.round_ns();
-        for connection in self.greetings.overdue(now_ns) {
-            self.end_greeting(connection, &ProtocolFault::Silent, io.network());
-        }
-        if now_ns < self.look_ns {
-            return;
-        }
-        self.look_ns = u64::MAX;
-        let mut silent = Vec::new();
-        for (connection, served) in &self.connections {
-            if let Some(deadline_ns) = served.timing.deadline_ns()
-                && served.flow.is_armed
-                && !served.flow.is_over
-            {
-                match deadline_ns <= now_ns {
-                    true => silent.push(*connection),
-                    false => self.look_ns = self.look_ns.min(deadline_ns),
-                }
-            }
-        }
-        for connection in silent {
-            self.fault(connection, &ProtocolFault::Silent, io.network());
-            self.leave_if_done(connection, io, out);
-        }
+        self.producers.leave(producer, connection);
+        self.begin_if_settled(producer, io);
     }
 
     /// A connection of this core is gone.
     fn disconnected(&mut self, out: &mut dyn SourceOutput) {
         let core = self.options.core;
+        self.gone += 1;
         self.tell_core_0(SourceMessage::ConnectionClosed { core }, out);
     }
 
@@ -471,14 +474,6 @@ impl FrameSource {
         }
     }
 
-    fn wakes_at_ns(&self, now_ns: u64) -> Option<u64> {
-        let looks = (self.look_ns < u64::MAX).then_some(self.look_ns);
-        // Nobody says when a buffer comes back from another core.
-        let waits = (!self.starved.is_empty()).then_some(now_ns + BLOCKED_LOOK_AGAIN_NS);
-        let greetings = self.greetings.wakes_at_ns();
-        [looks, waits, greetings, self.tracker.wakes_at_ns()].into_iter().flatten().min()
-    }
-
     fn is_finished(&self) -> bool {
         match self.phase {
             Phase::Ending => self.connections.is_empty(),
@@ -491,7 +486,7 @@ impl FrameSource {
 impl Source for FrameSource {
     fn poll(&mut self, io: &mut dyn Io, out: &mut dyn SourceOutput) -> SourceProgress {
         if self.phase == Phase::New {
-            self.open(io.network());
+            self.open(io.round_ns(), io.network());
         }
         if self.phase == Phase::Failed {
             return SourceProgress::Idle { wakes_at_ns: None };
@@ -559,6 +554,33 @@ impl Source for FrameSource {
         for connection in idle.collect::<Vec<_>>() {
             self.say_farewell(connection, io);
         }
+    }
+
+    fn reach_barrier(&mut self) -> bool {
+        self.barrier_waits = self.divided > 0;
+        !self.barrier_waits
+    }
+
+    fn position(&self) -> Option<Vec<u8>> {
+        Some(self.place())
+    }
+
+    fn resume(&mut self, positions: &[&[u8]]) -> Result<(), PositionError> {
+        let resumed = self.take_places(positions);
+        resumed.map_err(|error| PositionError::of(&self.options.name, &error))
+    }
+
+    fn end_epoch(&mut self, epoch: Epoch) {
+        assert_eq!(self.divided, 0, "a frame is in one epoch");
+        self.producers.end_epoch(epoch);
+    }
+
+    fn commit(&mut self, epoch: Epoch, io: &mut dyn Io) {
+        for producer in self.producers.commit(epoch) {
+            self.tell_confirmed(producer, io);
+        }
+        // Nobody may poll for a while, or ever again.
+        self.acknowledge(io.network());
     }
 
     fn take_failure(&mut self) -> Option<Failure> {

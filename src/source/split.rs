@@ -41,6 +41,15 @@ pub struct HoldingBack {
     pub since_ns: u64,
 }
 
+/// Where a split stands, for a run that goes on with it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct SplitStanding {
+    /// Its watermark; `MIN` before its first valid row.
+    pub watermark: Timestamp,
+    /// It takes part in the core's watermark.
+    pub is_active: bool,
+}
+
 /// All splits of one source on one core.
 #[derive(Debug)]
 pub struct SplitTracker {
@@ -93,6 +102,32 @@ impl SplitTracker {
         }
         self.splits.push(Some(split));
         SplitId(self.splits.len() - 1)
+    }
+
+    /// A split as an earlier run left it; the clock begins with [`SplitTracker::begin_clock`].
+    pub fn reopen(&mut self, origin: Arc<str>, standing: SplitStanding) -> SplitId {
+        let id = self.open(origin);
+        let split = self.splits[id.0].as_mut().expect("opened just now");
+        split.watermark.raise(standing.watermark);
+        if standing.is_active && self.event_time.is_some() {
+            assert!(self.sent.get() <= standing.watermark);
+            split.state = SplitState::Active;
+            self.newest = self.newest.max(standing.watermark);
+        }
+        id
+    }
+
+    /// This core has said `sent` in an earlier run; nothing is open yet.
+    pub fn resume_at(&mut self, sent: Timestamp) {
+        assert!(self.splits.is_empty());
+        self.sent.set(sent);
+    }
+
+    /// Splits that were reopened have been silent since now.
+    pub fn begin_clock(&mut self, now_ns: u64) {
+        for split in self.splits.iter_mut().flatten() {
+            (split.last_row_ns, split.moved_ns) = (now_ns, now_ns);
+        }
     }
 
     /// The split leaves. Its id may name another one later.
@@ -161,6 +196,18 @@ impl SplitTracker {
     /// Where the split stands.
     pub fn watermark_of(&self, split: SplitId) -> Timestamp {
         self.splits[split.0].as_ref().expect("the split is open").watermark.get()
+    }
+
+    /// What a later run must know of the split.
+    pub fn standing_of(&self, split: SplitId) -> SplitStanding {
+        let split = self.splits[split.0].as_ref().expect("the split is open");
+        let is_active = split.state == SplitState::Active;
+        SplitStanding { watermark: split.watermark.get(), is_active }
+    }
+
+    /// What `watermark` has answered so far; `MIN` before the first word.
+    pub fn sent(&self) -> Timestamp {
+        self.sent.get()
     }
 
     /// The highest watermark that rows of any split have brought about, open or closed.

@@ -41,6 +41,8 @@ struct Staged {
     numbered: u64,
     rejections: Vec<Rejection>,
     messages: VecDeque<(CoreId, SourceMessage)>,
+    /// Its position has changed, perhaps without a row.
+    changed: bool,
     read_clock: Option<ReadClock>,
     /// When work began on what is pushed next: monotonic ns.
     since_ns: u64,
@@ -77,6 +79,10 @@ impl SourceOutput for Staged {
 
     fn reject(&mut self, rejection: Rejection) {
         self.rejections.push(rejection);
+    }
+
+    fn note_change(&mut self) {
+        self.changed = true;
     }
 
     fn send(&mut self, core: CoreId, message: SourceMessage) {
@@ -206,6 +212,16 @@ impl SourceSlot {
     /// Where the source stood then.
     pub(super) fn marked_position(&self) -> Option<Vec<u8>> {
         self.position.clone()
+    }
+
+    /// A barrier waits to go out: true when it may.
+    pub(super) fn reach_barrier(&mut self) -> bool {
+        !self.has_staged() && self.source.reach_barrier()
+    }
+
+    /// True when an epoch is to have what has changed since the last time.
+    pub(super) fn take_change(&mut self) -> bool {
+        std::mem::take(&mut self.staged.changed)
     }
 
     pub(super) fn has_staged(&self) -> bool {

@@ -5,17 +5,15 @@
 
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
-use std::sync::Arc;
 
 use super::greeting::Introduced;
-use super::producers::{Join, Joined};
+use super::position::owner_of;
+use super::producers::{Join, ProducerId, Refused};
 use super::served::{Begin, Served};
-use super::{FrameSource, Phase, arrival, owe, say};
+use super::{FrameSource, Phase, arrival, say};
 use crate::format::{FrameColumns, FrameHello, ProtocolFault};
 use crate::reactor::{ConnectionId, Io, Network};
-use crate::record::KeyGroup;
-use crate::source::{SourceMessage, SourceOutput};
-use crate::stdx::crc32c;
+use crate::source::{SourceMessage, SourceOutput, SplitId};
 
 /// Peers that are told that there are too many; those after them are just cut.
 const REFUSALS_TOLD_MAX: u64 = 64;
@@ -131,8 +129,7 @@ impl FrameSource {
         io: &mut dyn Io,
         out: &mut dyn SourceOutput,
     ) {
-        let group = KeyGroup::of_hash(crc32c(&[hello.name.as_bytes()]).into());
-        let core = group.owner(self.options.core_count);
+        let core = owner_of(&hello.name, self.options.core_count);
         let hello = Box::new(hello);
         if core == self.options.core {
             self.join(socket, peer, &hello, io, out);
@@ -159,39 +156,52 @@ impl FrameSource {
             Ok(columns) => columns,
             Err(fault) => return self.refuse_producer(connection, &who, &fault, io, out),
         };
-        let Join { joined, displaced, has_begun } =
-            self.producers.join(&hello.name, hello.session, connection);
+        let joined =
+            self.producers.join(&hello.name, hello.session, connection).map_err(|why| match why {
+                Refused::Fenced => ProtocolFault::Fenced { name: hello.name.clone() },
+                Refused::TooMany => {
+                    let reason = "has one name more than are remembered".into();
+                    ProtocolFault::Hello { reason }
+                }
+            });
+        let Join { producer, fenced, displaced, has_begun } = match joined {
+            Ok(join) => join,
+            Err(fault) => return self.refuse_producer(connection, &who, &fault, io, out),
+        };
         if let Some(displaced) = displaced {
             self.fence(displaced, io, out);
         }
         if has_begun {
             self.tell_core_0(SourceMessage::ProducerBegun, out);
         }
-        let fault = match joined {
-            Joined::Serves { .. } | Joined::Waits { .. } => None,
-            Joined::Fenced => Some(ProtocolFault::Fenced { name: hello.name.clone() }),
-            Joined::TooMany => {
-                let reason = "has one name more than are remembered".into();
-                Some(ProtocolFault::Hello { reason })
-            }
-        };
-        if let Some(fault) = fault {
-            return self.refuse_producer(connection, &who, &fault, io, out);
-        }
         self.note_unknown(&hello.name, &columns, has_begun);
-        let origin: Arc<str> = format!("{}:{}", self.options.name, hello.name).into();
-        let split = self.tracker.open(Arc::clone(&origin));
-        self.counters.splits_opened += 1;
+        let split = self.open_split(producer, out);
+        let origin = self.origin(&hello.name);
         let keep_provenance = self.options.keep_provenance;
         let idle_ns_max = self.options.connection_idle_ns_max;
-        let begin = Begin { hello, peer, columns, split, origin, keep_provenance, idle_ns_max };
+        let begin =
+            Begin { hello, peer, producer, columns, split, origin, keep_provenance, idle_ns_max };
         let mut served = Served::new(begin, arrival);
         served.flow.waits = true;
         self.connections.insert(connection, served);
-        match joined {
-            Joined::Serves { taken } => self.begin(connection, taken, io),
-            Joined::Waits { fenced } => self.fence(fenced, io, out),
-            Joined::Fenced | Joined::TooMany => unreachable!("refused above"),
+        match fenced {
+            Some(fenced) => self.fence(fenced, io, out),
+            None => self.begin_if_settled(producer, io),
+        }
+    }
+
+    /// The split of a connection: what stood for the producer since an earlier run, if it is back.
+    fn open_split(&mut self, producer: ProducerId, out: &mut dyn SourceOutput) -> SplitId {
+        self.counters.splits_opened += 1;
+        match self.producers.take_awaited(producer) {
+            Some(split) => {
+                self.tell_core_0(SourceMessage::ProducerNotAwaited, out);
+                split
+            }
+            None => {
+                let origin = self.origin(self.producers.name(producer));
+                self.tracker.open(origin)
+            }
         }
     }
 
@@ -214,14 +224,6 @@ impl FrameSource {
         say(fault, connection, io.network());
         self.failed(who, fault);
         self.disconnected(out);
-    }
-
-    /// It may send from now on.
-    pub(super) fn begin(&mut self, connection: ConnectionId, taken: u64, io: &mut dyn Io) {
-        let served = self.connections.get_mut(&connection).expect("served until it leaves");
-        served.begin(taken);
-        owe(served, connection, &mut self.owed);
-        self.receive_more(connection, io);
     }
 
     /// A later session is there: nothing more is accepted from this one.

@@ -11,8 +11,9 @@ use std::sync::Arc;
 
 use arrow::array::{BinaryArray, RecordBatch, UInt64Array};
 
+use super::producers::ProducerId;
 use crate::format::{
-    Ack, Decoded, FrameColumns, FrameHello, FrameKind, FrameReceiver, ProtocolFault, ReceivedFrame,
+    Decoded, FrameColumns, FrameHello, FrameKind, FrameReceiver, ProtocolFault, ReceivedFrame,
 };
 use crate::limits::{
     BATCH_ROWS_MAX, FRAME_CREDIT_BYTES, FRAME_MESSAGE_BYTES_PER_SECOND, FRAME_MESSAGE_NS_MAX,
@@ -28,6 +29,7 @@ const HEARTBEATS_MISSED_MAX: u64 = 3;
 /// See the module.
 pub(super) struct Served {
     pub(super) name: Arc<str>,
+    pub(super) producer: ProducerId,
     pub(super) peer: SocketAddr,
     pub(super) receiver: FrameReceiver,
     copied_counted: u64,
@@ -50,7 +52,7 @@ pub(super) struct Served {
 /// Where a connection stands.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 pub(super) struct Flow {
-    /// Another connection of the same producer is not done with.
+    /// Another connection of the same producer is not done with, or what it sent is not confirmed.
     pub(super) waits: bool,
     /// Something has been asked of the network.
     pub(super) is_armed: bool,
@@ -64,6 +66,10 @@ pub(super) struct Flow {
     pub(super) may_have_more: bool,
     /// A later session is there.
     pub(super) is_fenced: bool,
+    /// The peer has been told that its end is known.
+    pub(super) is_end_told: bool,
+    /// Is to be told that the job reads no more, when everything taken from it is confirmed.
+    pub(super) owes_farewell: bool,
     /// Nothing more will be accepted; leaves when everything is pushed.
     pub(super) is_over: bool,
 }
@@ -117,6 +123,7 @@ pub(super) struct PushInto<'a> {
 pub(super) struct Begin<'a> {
     pub(super) hello: &'a FrameHello,
     pub(super) peer: SocketAddr,
+    pub(super) producer: ProducerId,
     pub(super) columns: FrameColumns,
     pub(super) split: SplitId,
     pub(super) origin: Arc<str>,
@@ -130,6 +137,7 @@ impl Served {
         Served {
             name: begin.hello.name.as_str().into(),
             peer: begin.peer,
+            producer: begin.producer,
             receiver: FrameReceiver::new(FRAME_PAYLOAD_BYTES_MAX),
             copied_counted: 0,
             flow: Flow::default(),
@@ -253,11 +261,20 @@ impl Served {
         self.progress.taken
     }
 
-    /// What the producer is to be told now.
-    pub(super) fn ack(&mut self) -> Ack {
-        let granted = self.progress.done_bytes + FRAME_CREDIT_BYTES;
-        self.progress.granted_bytes = granted;
-        Ack { sequence: self.progress.taken, durable: 0, credit_bytes: granted }
+    /// A frame has been pushed in part.
+    pub(super) fn is_divided(&self) -> bool {
+        self.reading.is_some()
+    }
+
+    /// What its rows are part of.
+    pub(super) fn split(&self) -> SplitId {
+        self.split
+    }
+
+    /// Bytes of payloads that may have been begun, altogether: more than before.
+    pub(super) fn grant(&mut self) -> u64 {
+        self.progress.granted_bytes = self.progress.done_bytes + FRAME_CREDIT_BYTES;
+        self.progress.granted_bytes
     }
 
     /// Pushes the next piece of what was accepted.

@@ -9,7 +9,7 @@ use std::time::Duration;
 use arrow::array::{AsArray, Int64Array, RecordBatch, StringArray, UInt32Array};
 use arrow::datatypes::{DataType, Field, Int64Type, Schema, SchemaRef};
 
-use super::{FrameSource, FrameSourceOptions};
+use super::{Acknowledge, FrameSource, FrameSourceOptions};
 use crate::format::frames::write_data;
 use crate::format::{
     Ack, FrameHeader, FrameHello, FrameKind, FrameRole, FrameStream, Message, error_text,
@@ -17,7 +17,7 @@ use crate::format::{
 };
 use crate::metrics::SourceCounters;
 use crate::reactor::{Clock, CoreIo, SystemClock};
-use crate::record::{Batch, FrameWriter};
+use crate::record::{Batch, Epoch, FrameWriter};
 use crate::source::{Rejection, Source, SourceMessage, SourceOutput, SourceProgress};
 use crate::stdx::CoreId;
 
@@ -42,6 +42,7 @@ pub(super) fn options() -> FrameSourceOptions {
         connections_max: 1_000,
         connection_idle_ns_max: None,
         end_on_disconnect: false,
+        acknowledge: Acknowledge::Taken,
         schema: schema(),
         projection: vec![0, 1],
         event_time: None,
@@ -121,6 +122,12 @@ pub(super) struct Machine {
 impl Machine {
     /// `core_count` cores with these options but for core and core count.
     pub(super) fn new(options: &FrameSourceOptions, core_count: u16) -> Machine {
+        let mut machine = Machine::unopened(options, core_count);
+        machine.step();
+        machine
+    }
+
+    fn unopened(options: &FrameSourceOptions, core_count: u16) -> Machine {
         let core = |core| Core {
             io: CoreIo::for_test(),
             source: FrameSource::new(FrameSourceOptions { core, core_count, ..options.clone() }),
@@ -128,15 +135,65 @@ impl Machine {
             is_finished: false,
         };
         let cores = CoreId::all(core_count).map(core).collect();
-        let mut machine = Machine { cores, notices: vec![] };
+        Machine { cores, notices: vec![] }
+    }
+
+    /// The same, which goes on where another one stood.
+    pub(super) fn resumed(
+        options: &FrameSourceOptions,
+        core_count: u16,
+        positions: &[Vec<u8>],
+    ) -> Machine {
+        let mut machine = Machine::unopened(options, core_count);
+        let positions: Vec<&[u8]> = positions.iter().map(Vec::as_slice).collect();
+        for core in &mut machine.cores {
+            core.source.resume(&positions).unwrap();
+        }
         machine.step();
         machine
     }
 
+    /// A barrier on every core, one after the other; their positions.
+    #[track_caller]
+    pub(super) fn end_epoch(&mut self, epoch: u64) -> Vec<Vec<u8>> {
+        self.end_epoch_noting(epoch, &mut vec![])
+    }
+
+    /// The same, and how many batches each core had pushed at its barrier.
+    #[track_caller]
+    pub(super) fn end_epoch_noting(
+        &mut self,
+        epoch: u64,
+        batches: &mut Vec<usize>,
+    ) -> Vec<Vec<u8>> {
+        let mut positions = vec![];
+        for core in 0..self.cores.len() {
+            self.until(|machine| {
+                let Core { source, out, .. } = &mut machine.cores[core];
+                out.room_rows = out.room_rows.max(100);
+                source.reach_barrier().then_some(())
+            });
+            let Core { source, out, .. } = &mut self.cores[core];
+            positions.push(source.position().unwrap());
+            batches.push(out.batches.len());
+            source.end_epoch(Epoch::new(epoch));
+        }
+        positions
+    }
+
+    /// The epoch exists.
+    pub(super) fn commit(&mut self, epoch: u64) {
+        for core in &mut self.cores {
+            core.source.commit(Epoch::new(epoch), &mut core.io);
+        }
+    }
+
     /// Where it listens.
     pub(super) fn address(&self) -> SocketAddr {
-        let address = self.notices[0].strip_prefix("source s: listening on ").unwrap();
-        address.parse().unwrap()
+        let listening = |notice: &String| {
+            notice.strip_prefix("source s: listening on ").map(|address| address.parse().unwrap())
+        };
+        self.notices.iter().find_map(listening).unwrap()
     }
 
     /// A round of every core, and the messages they sent in it.
@@ -203,6 +260,15 @@ impl Machine {
         batches.flat_map(numbers).collect()
     }
 
+    /// The same of the first so many batches of each core.
+    pub(super) fn numbers_of(&self, batches: &[usize]) -> Vec<i64> {
+        let first = |(core, count): (&Core, &usize)| core.out.batches[..*count].to_vec();
+        let batches = self.cores.iter().zip(batches).flat_map(first);
+        let numbers =
+            |batch: Batch| batch.rows.column(0).as_primitive::<Int64Type>().values().to_vec();
+        batches.flat_map(numbers).collect()
+    }
+
     /// One total over all cores.
     pub(super) fn total(&self, count: impl Fn(&SourceCounters) -> u64) -> u64 {
         self.cores.iter().map(|core| count(core.source.counters())).sum()
@@ -213,6 +279,8 @@ impl Machine {
 #[derive(PartialEq, Eq, Debug)]
 pub(super) enum Told {
     Ack(Ack),
+    /// Its `end` is known, behind this frame.
+    Ended(u64),
     Error(u32, String),
     /// The connection was closed.
     End,
@@ -307,12 +375,28 @@ impl Peer {
         while self.ack(machine).sequence < sequence {}
     }
 
+    /// Waits until its `end` is known, behind frame `sequence`, which was acknowledged before.
+    #[track_caller]
+    pub(super) fn until_ended(&mut self, machine: &mut Machine, sequence: u64) {
+        let mut acknowledged = None;
+        loop {
+            match self.told(machine) {
+                Told::Ack(ack) => acknowledged = Some(ack.sequence),
+                Told::Ended(last) => {
+                    assert_eq!((acknowledged, last), (Some(sequence), sequence));
+                    return;
+                }
+                other => panic!("{other:?}"),
+            }
+        }
+    }
+
     /// Takes acknowledgements until the error, then the end of the stream.
     #[track_caller]
     pub(super) fn error(&mut self, machine: &mut Machine) -> (u32, String) {
         loop {
             match self.told(machine) {
-                Told::Ack(_) => {}
+                Told::Ack(_) | Told::Ended(_) => {}
                 Told::Error(code, text) => {
                     assert_eq!(self.told(machine), Told::End);
                     return (code, text);
@@ -326,6 +410,7 @@ impl Peer {
 fn told(message: &Message) -> Told {
     match message.header.kind {
         FrameKind::Ack => Told::Ack(message.ack().unwrap()),
+        FrameKind::End => Told::Ended(message.header.sequence),
         FrameKind::Error => {
             let (code, text) = error_text(&message.payload);
             Told::Error(code, text)

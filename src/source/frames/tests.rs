@@ -456,6 +456,7 @@ fn a_stop_pushes_what_was_accepted_and_says_so() {
     loop {
         match busy.told(&mut machine) {
             Told::Ack(ack) => taken = ack.sequence,
+            Told::Ended(_) => panic!("it has not ended"),
             Told::Error(code, _) => break assert_eq!((code, taken), (15, 3)),
             Told::End => panic!("it was not said why"),
         }
