@@ -7,6 +7,10 @@
 //! own I/O there is the protocol alone: [`FrameProducer`] and [`FrameSubscriber`] take bytes and give
 //! bytes, on any runtime.
 //!
+//! A producer keeps what its source has not acknowledged, and connects again when the connection is lost:
+//! with durability each row is in the job once, whatever happens to the job or the connection while the
+//! producer lives. One that is started again asks [`Producer::taken`] where to go on.
+//!
 //! ```no_run
 //! use arrow::array::{Int64Array, RecordBatch};
 //! use pelton::client::{Producer, ProducerOptions, Subscriber};
@@ -14,10 +18,10 @@
 //!
 //! let numbers = Int64Array::from_iter_values(0..1_000);
 //! let rows = RecordBatch::try_from_iter([("n", Arc::new(numbers) as _)])?;
-//! let options = ProducerOptions { name: "sensor-1".into(), session: 1 };
+//! let options = ProducerOptions::new("sensor-1", 1);
 //! let mut producer = Producer::connect("127.0.0.1:9000", &options, &rows.schema())?;
 //! producer.send(&rows)?;
-//! producer.end()?; // every row has been taken
+//! producer.end()?; // the job has every row
 //!
 //! let mut subscriber = Subscriber::connect("127.0.0.1:9100", "dashboard")?;
 //! while let Some(rows) = subscriber.next_rows()? {

@@ -151,7 +151,7 @@ class Producer:
     def __init__(self, address, name, session):
         host, port = address.rsplit(":", 1)
         self.socket = socket.create_connection((host, int(port)))
-        self.taken, self.credit, self.sent = 0, 0, 0
+        self.taken, self.credit, self.sent, self.end_is_known = 0, 0, 0, False
         self.socket.sendall(hello(name, session, COLUMNS))
         self.receive()
         self.sequence = self.taken
@@ -168,6 +168,7 @@ class Producer:
         if kind == ACK:
             self.taken = sequence
             self.credit = struct.unpack_from("<8xQ", payload)[0]
+        self.end_is_known = kind == END
 
     def send(self, payload):
         while self.sent >= self.credit:
@@ -178,7 +179,7 @@ class Producer:
 
     def end(self):
         self.socket.sendall(message(END, b"", self.sequence))
-        while self.taken < self.sequence:
+        while not self.end_is_known:
             self.receive()
         self.socket.close()
 

@@ -81,7 +81,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         .collect::<Result<_, _>>()?;
     let session = std::time::SystemTime::UNIX_EPOCH.elapsed()?.as_secs();
     let connect = |number: usize| {
-        let options = ProducerOptions { name: format!("example-{number}"), session };
+        let options = ProducerOptions::new(format!("example-{number}"), session);
         Producer::connect(&*given.address, &options, &made[0].schema())
     };
     let mut producers = (0..given.connections).map(connect).collect::<Result<Vec<_>, _>>()?;

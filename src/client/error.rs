@@ -13,6 +13,12 @@ pub enum ClientError {
     Refused(FrameRefusal),
     /// The other side closed the connection before `end`.
     Closed,
+    /// The source has been started again, and what it had acknowledged is gone: so many frames. Go on with
+    /// a new producer, which learns where the source stands.
+    Forgotten {
+        /// Frames that nobody has any more.
+        frames: u64,
+    },
     /// Rows that no frame can carry: another schema, a type that frames do not have, a row too long.
     Rows(String),
 }
@@ -23,6 +29,11 @@ impl fmt::Display for ClientError {
             ClientError::Io(error) => write!(formatter, "the connection failed: {error}"),
             ClientError::Refused(refusal) => refusal.fmt(formatter),
             ClientError::Closed => formatter.write_str("the connection was closed"),
+            ClientError::Forgotten { frames } => write!(
+                formatter,
+                "the source has been started again, and forgotten {frames} frames that it had \
+                 acknowledged"
+            ),
             ClientError::Rows(reason) => formatter.write_str(reason),
         }
     }

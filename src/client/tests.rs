@@ -3,6 +3,7 @@
 use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use arrow::array::{Int64Array, RecordBatch};
 use arrow::datatypes::{DataType, Field, Schema};
@@ -45,6 +46,18 @@ impl Played {
         self.socket.write_all(&out).unwrap();
     }
 
+    /// The sequence of the next message, which is of this kind.
+    fn next(&mut self, kind: FrameKind) -> u64 {
+        let message = self.message();
+        assert_eq!(message.header.kind, kind);
+        message.header.sequence
+    }
+
+    fn answer_end(&mut self, sequence: u64) {
+        let header = FrameHeader { sequence, ..FrameHeader::new(FrameKind::End) };
+        self.say(|out| write_empty(header, out));
+    }
+
     fn ack(&mut self, sequence: u64, credit_bytes: u64) {
         self.say(|out| write_ack(Ack { sequence, durable: 0, credit_bytes }, out));
     }
@@ -52,17 +65,37 @@ impl Played {
 
 /// Plays the other side of one connection in a thread; its address.
 fn play(part: impl FnOnce(Played) + Send + 'static) -> (SocketAddr, std::thread::JoinHandle<()>) {
+    play_all(|listener| part(accept(listener)))
+}
+
+/// The same of as many connections as it likes.
+fn play_all(
+    part: impl FnOnce(&TcpListener) + Send + 'static,
+) -> (SocketAddr, std::thread::JoinHandle<()>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
-    let body = move || {
-        let (socket, _) = listener.accept().unwrap();
-        part(Played { socket, stream: FrameStream::new(1 << 20) });
-    };
-    (address, std::thread::Builder::new().spawn(body).unwrap())
+    (address, std::thread::Builder::new().spawn(move || part(&listener)).unwrap())
+}
+
+fn accept(listener: &TcpListener) -> Played {
+    let (socket, _) = listener.accept().unwrap();
+    Played { socket, stream: FrameStream::new(1 << 20) }
+}
+
+/// A connection that says hello, and is answered.
+fn welcome(listener: &TcpListener, sequence: u64) -> Played {
+    let mut source = accept(listener);
+    assert_eq!(source.next(FrameKind::Hello), 0);
+    source.ack(sequence, 1 << 20);
+    source
+}
+
+fn patient() -> ProducerOptions {
+    ProducerOptions { reconnect_for: Duration::from_secs(20), ..options() }
 }
 
 fn options() -> ProducerOptions {
-    ProducerOptions { name: "p".into(), session: 7 }
+    ProducerOptions { reconnect_for: Duration::ZERO, ..ProducerOptions::new("p", 7) }
 }
 
 #[test]
@@ -80,6 +113,7 @@ fn a_producer_goes_on_where_its_source_stands_and_by_its_credit() {
         let end = source.message();
         assert_eq!((end.header.kind, end.header.sequence), (FrameKind::End, 7));
         source.ack(7, 1 << 20);
+        source.answer_end(7);
     });
     let mut producer = Producer::connect(address, &options(), &rows(0..0).schema()).unwrap();
     assert_eq!(producer.taken(), 5);
@@ -87,6 +121,124 @@ fn a_producer_goes_on_where_its_source_stands_and_by_its_credit() {
     assert_eq!(producer.send(&rows(10..20)).unwrap(), 7);
     producer.end().unwrap();
     played.join().unwrap();
+}
+
+#[test]
+fn a_producer_sends_again_what_is_not_acknowledged() {
+    let (address, played) = play_all(|listener| {
+        let mut source = welcome(listener, 0);
+        for sequence in 1..=3 {
+            assert_eq!(source.next(FrameKind::Data), sequence);
+        }
+        source.ack(1, 1 << 20);
+        drop(source);
+        // It has come further than was said.
+        source = welcome(listener, 2);
+        assert_eq!(source.next(FrameKind::Data), 3);
+        assert_eq!(source.next(FrameKind::Data), 4);
+        assert_eq!(source.next(FrameKind::End), 4);
+        source.ack(4, 1 << 20);
+        drop(source);
+        // Everything is there, but the end may not be.
+        source = welcome(listener, 4);
+        assert_eq!(source.next(FrameKind::End), 4);
+        source.answer_end(4);
+    });
+    let mut producer = Producer::connect(address, &patient(), &rows(0..0).schema()).unwrap();
+    for (part, sequence) in (0..3).zip(1..) {
+        assert_eq!(producer.send(&rows(part * 10..part * 10 + 10)).unwrap(), sequence);
+    }
+    assert_eq!(producer.send(&rows(30..40)).unwrap(), 4);
+    producer.end().unwrap();
+    played.join().unwrap();
+}
+
+#[test]
+fn what_a_producer_keeps_is_bounded() {
+    let (address, played) = play_all(|listener| {
+        let mut source = welcome(listener, 0);
+        let mut bytes = 0;
+        for sequence in 1.. {
+            let message = source.message();
+            assert_eq!(message.header.sequence, sequence);
+            bytes += message.payload.len() + 64;
+            if bytes >= 100_000 {
+                // Nothing comes before something is acknowledged.
+                let patience = Some(Duration::from_millis(50));
+                source.socket.set_read_timeout(patience).unwrap();
+                assert!(source.socket.read(&mut [0]).is_err());
+                source.socket.set_read_timeout(None).unwrap();
+                source.ack(sequence, 1 << 30);
+                assert_eq!(source.next(FrameKind::Data), sequence + 1);
+                source.ack(sequence + 1, 1 << 30);
+                break;
+            }
+        }
+        let _ = source.socket.read(&mut [0]);
+    });
+    let options = ProducerOptions { kept_bytes_max: 100_000, ..options() };
+    let mut producer = Producer::connect(address, &options, &rows(0..0).schema()).unwrap();
+    let mut sent = 0;
+    while sent < 100_000 {
+        producer.send(&rows(0..1_000)).unwrap();
+        sent += rows(0..1_000).get_array_memory_size();
+    }
+    producer.send(&rows(0..1_000)).unwrap();
+    producer.wait().unwrap();
+    assert_eq!(producer.kept_bytes(), 0);
+    drop(producer);
+    played.join().unwrap();
+}
+
+/// What the source says when it is connected to again, and what the producer makes of it.
+#[track_caller]
+fn check_again(answer: u64, expected: Result<(), &str>) {
+    let goes_on = expected.is_ok();
+    let (address, played) = play_all(move |listener| {
+        let mut source = welcome(listener, 5);
+        for sequence in 6..=8 {
+            assert_eq!(source.next(FrameKind::Data), sequence);
+        }
+        source.ack(7, 1 << 20);
+        drop(source);
+        source = welcome(listener, answer);
+        if goes_on {
+            assert_eq!(source.next(FrameKind::Data), answer + 1);
+            source.ack(8, 1 << 20);
+        }
+    });
+    let mut producer = Producer::connect(address, &patient(), &rows(0..0).schema()).unwrap();
+    (0..3).for_each(|_| assert!(producer.send(&rows(0..10)).is_ok()));
+    let waited = producer.wait().map_err(|error| error.to_string());
+    assert_eq!(waited, expected.map_err(str::to_owned));
+    played.join().unwrap();
+}
+
+#[test]
+fn a_source_that_forgot_or_knows_too_much_is_told_of() {
+    check_again(7, Ok(()));
+    let forgotten =
+        "the source has been started again, and forgotten 7 frames that it had acknowledged";
+    check_again(0, Err(forgotten));
+    let other = "the peer does not keep to the protocol: sequence 9 where 8 is the next";
+    check_again(9, Err(other));
+}
+
+#[test]
+#[expect(clippy::disallowed_methods, reason = "a program that waits, outside of any reactor")]
+fn a_producer_is_as_patient_as_it_is_told_to_be() {
+    let (address, played) = play(|mut source| {
+        source.message();
+        source.ack(0, 1 << 20);
+    });
+    let reconnect_for = Duration::from_millis(100);
+    let options = ProducerOptions { reconnect_for, ..options() };
+    let mut producer = Producer::connect(address, &options, &rows(0..0).schema()).unwrap();
+    played.join().unwrap();
+    let began = Instant::now();
+    let sent = producer.send(&rows(0..10)).and_then(|_| producer.wait());
+    assert!(matches!(sent, Err(ClientError::Io(_))), "{sent:?}");
+    assert!(began.elapsed() >= reconnect_for);
 }
 
 #[test]

@@ -4,10 +4,11 @@
 //! Out: frames, each once, in order, over as many connections as it takes.
 //!
 //! Invariants
-//! - A frame is kept until the source has taken it; what it has not taken when a connection ends is
-//!   sent again on the next, byte by byte the same.
+//! - A frame is kept until the source has acknowledged it; what it has not when a connection ends is sent
+//!   again on the next, byte by byte the same.
 //! - What is kept is bounded: beyond it the job waits.
-//! - A row counts as out when its frame has been taken. Whether the source survives is its own matter.
+//! - A row counts as out when its frame is acknowledged. Whether that survives a crash is the source's
+//!   matter.
 
 #[cfg(test)]
 mod tests;
@@ -266,7 +267,8 @@ impl Sink for ProducerSink {
             self.phase = Phase::Finishing;
         }
         self.poll(io);
-        if self.phase == Phase::Ended && self.kept.is_empty() {
+        let end_is_known = self.protocol.as_ref().is_some_and(FrameProducer::end_is_known);
+        if self.phase == Phase::Ended && self.kept.is_empty() && end_is_known {
             self.phase = Phase::Done;
             self.dialer.stop();
             if let Some(connection) = self.connection {

@@ -1,7 +1,7 @@
 //! Producer: its side of a connection to a source, without I/O.
 //!
 //! In:  rows; what the source sends, cut anywhere.
-//! Out: bytes to send; which frames have been taken, and whether more may be sent.
+//! Out: bytes to send; which frames are acknowledged, and whether more may be sent.
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
@@ -59,6 +59,8 @@ pub struct FrameProducer {
     /// Number of the last frame written.
     sequence: u64,
     taken: u64,
+    /// The source has answered `end`.
+    end_is_known: bool,
     granted_bytes: u64,
     begun_bytes: u64,
 }
@@ -80,6 +82,7 @@ impl FrameProducer {
             is_welcome: false,
             sequence: 0,
             taken: 0,
+            end_is_known: false,
             granted_bytes: 0,
             begun_bytes: 0,
         }
@@ -89,6 +92,7 @@ impl FrameProducer {
     pub fn begin(&mut self, out: &mut Vec<u8>) {
         self.stream = FrameStream::new(FRAME_ANSWER_BYTES_MAX);
         (self.is_welcome, self.granted_bytes, self.begun_bytes) = (false, 0, 0);
+        self.end_is_known = false;
         self.hello.write(out);
     }
 
@@ -109,6 +113,7 @@ impl FrameProducer {
                         self.sequence = self.sequence.max(ack.sequence);
                     }
                 }
+                FrameKind::End => self.end_is_known = true,
                 FrameKind::Error => {
                     let (code, text) = error_text(&message.payload);
                     return Err(FrameRefusal::Refused { code, text });
@@ -132,9 +137,14 @@ impl FrameProducer {
         self.is_welcome
     }
 
-    /// Number of the last frame that the source has taken.
+    /// Number of the last frame that is acknowledged: it need not be kept.
     pub fn taken(&self) -> u64 {
         self.taken
+    }
+
+    /// True when the source has answered the `end` of this connection.
+    pub fn end_is_known(&self) -> bool {
+        self.end_is_known
     }
 
     /// The next frames have the numbers behind `sequence`: for a source that has been started again and

@@ -7,7 +7,9 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, Int64Array, RecordBatch};
 
 use super::*;
-use crate::format::{Ack, FrameHello, FrameKind, FrameStream, Message, write_ack};
+use crate::format::{
+    Ack, FrameHeader, FrameHello, FrameKind, FrameStream, Message, write_ack, write_empty,
+};
 use crate::reactor::{Clock, CoreIo, SystemClock};
 
 /// Whatever takes longer than this never happens.
@@ -95,6 +97,15 @@ impl Played {
     }
 }
 
+impl Played {
+    /// Answers `end` behind frame `sequence`.
+    fn answer_end(&mut self, sequence: u64) {
+        let mut out = Vec::new();
+        write_empty(FrameHeader { sequence, ..FrameHeader::new(FrameKind::End) }, &mut out);
+        self.socket.write_all(&out).unwrap();
+    }
+}
+
 #[test]
 fn what_was_not_taken_is_sent_again_and_each_row_is_out_once() {
     let mut bench = Bench::new();
@@ -119,6 +130,9 @@ fn what_was_not_taken_is_sent_again_and_each_row_is_out_once() {
     assert_eq!((end.header.kind, end.header.sequence), (FrameKind::End, 11));
     assert!(!bench.sink.finish(&mut bench.io), "the last frame has not been taken");
     second.ack(11);
+    bench.until(|bench| (bench.sink.counters().rows_out == 40).then_some(()));
+    assert!(!bench.sink.finish(&mut bench.io), "it is not known that there is no more");
+    second.answer_end(11);
     bench.until(|bench| bench.sink.finish(&mut bench.io).then_some(()));
     assert_eq!((bench.sink.counters().rows_in, bench.sink.counters().rows_out), (40, 40));
 }
@@ -132,10 +146,14 @@ fn an_end_that_was_lost_is_said_again() {
     first.frame(&mut bench);
     assert!(!bench.sink.finish(&mut bench.io));
     assert_eq!(first.message(&mut bench).header.kind, FrameKind::End);
+    // Its rows were acknowledged, its end was not.
+    first.ack(1);
+    bench.until(|bench| (bench.sink.counters().rows_out == 10).then_some(()));
     drop(first);
     let (mut second, _) = bench.accept();
     second.ack(1);
     assert_eq!(second.message(&mut bench).header.kind, FrameKind::End);
+    second.answer_end(1);
     bench.until(|bench| bench.sink.finish(&mut bench.io).then_some(()));
     let notice = bench.sink.take_notice().unwrap();
     assert!(notice.contains("trying again"), "{notice}");
