@@ -3,15 +3,16 @@
 //! Read: `files` · `sinks` · `bids` (random input and a model of windows) · `windows` · `cascade`
 //! (window over window, union) · `sockets` · `lines` (cut, long and bad lines) · `dialing` (the job
 //! connects) · `subscribers` (slow ones) · `times` (silent connections, wrong clocks) · `follow` ·
-//! `frames` (the native protocol) · `arrow` (Arrow's IPC) · `generated` (jobs that make their input) · `http` (status and metrics) · `why` (what is
-//! wrong with a running job) ·
-//! `signals` · `finished` (running again) · `exactly_once` (killed again and again) · `faults` (exit codes) · `examples` (the jobs of `config/`
-//! and of the README).
+//! `frames` (the native protocol) · `durable_frames` (the same across crashes) · `arrow` (Arrow's IPC) ·
+//! `generated` (jobs that make their input) · `http` (status and metrics) · `why` (what is wrong with a
+//! running job) · `signals` · `finished` (running again) · `exactly_once` (killed again and again) ·
+//! `faults` (exit codes) · `examples` (the jobs of `config/` and of the README).
 
 mod arrow;
 mod bids;
 mod cascade;
 mod dialing;
+mod durable_frames;
 mod exactly_once;
 mod examples;
 mod faults;

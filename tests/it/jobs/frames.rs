@@ -2,6 +2,7 @@
 
 use std::process::Command;
 use std::sync::Arc;
+use std::time::Duration;
 
 use arrow::array::{Array, AsArray, Int64Array, RecordBatch, StringArray};
 use arrow::datatypes::{DataType, Field, Int64Type, Schema};
@@ -44,7 +45,7 @@ fn json(n: i64) -> String {
 }
 
 fn producer(name: &str) -> ProducerOptions {
-    ProducerOptions { name: name.into(), session: 1 }
+    ProducerOptions { reconnect_for: Duration::ZERO, ..ProducerOptions::new(name, 1) }
 }
 
 fn start(directory: &Directory, cores: &str) -> Running {
