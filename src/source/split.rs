@@ -10,10 +10,16 @@
 //! Invariants
 //! - The core's watermark never goes back.
 //! - No active split is behind the watermark the core has sent.
+//! - What is done once a turn costs the same whatever the number of splits.
+//!
+//! Read: `lowest` (who is the last of many).
+
+mod lowest;
 
 use super::watermark::{Admitted, Arrival, EventTimeRules, RunningWatermark, batch_of};
 use crate::format::Decoded;
 use crate::record::{Timestamp, Watermark};
+use lowest::Lowest;
 use std::cell::Cell;
 use std::sync::Arc;
 
@@ -56,6 +62,12 @@ pub struct SplitTracker {
     event_time: Option<EventTimeOptions>,
     /// By [`SplitId`]; closed ones are empty and used again.
     splits: Vec<Option<Split>>,
+    /// Ids that are to be used again.
+    free: Vec<usize>,
+    /// Watermarks of those that are active, by id.
+    active: Lowest<Timestamp>,
+    /// When their last valid rows came, if they may become idle.
+    heard_ns: Lowest<u64>,
     /// What `watermark` answered last: the caller has sent it.
     sent: Cell<Timestamp>,
     /// The highest watermark any split has had; `MIN` before the first row.
@@ -83,8 +95,15 @@ enum SplitState {
 impl SplitTracker {
     /// Without event time, rows pass untagged and there is no watermark.
     pub fn new(event_time: Option<EventTimeOptions>) -> SplitTracker {
-        let (sent, newest) = (Cell::new(Timestamp::MIN), Timestamp::MIN);
-        SplitTracker { event_time, splits: Vec::new(), sent, newest }
+        SplitTracker {
+            event_time,
+            splits: Vec::new(),
+            free: Vec::new(),
+            active: Lowest::new(Timestamp::MAX),
+            heard_ns: Lowest::new(u64::MAX),
+            sent: Cell::new(Timestamp::MIN),
+            newest: Timestamp::MIN,
+        }
     }
 
     /// A split named `origin`, which takes part from its first valid row on.
@@ -96,7 +115,7 @@ impl SplitTracker {
             last_row_ns: 0,
             moved_ns: 0,
         };
-        if let Some(free) = self.splits.iter().position(Option::is_none) {
+        if let Some(free) = self.free.pop() {
             self.splits[free] = Some(split);
             return SplitId(free);
         }
@@ -113,6 +132,7 @@ impl SplitTracker {
             assert!(self.sent.get() <= standing.watermark);
             split.state = SplitState::Active;
             self.newest = self.newest.max(standing.watermark);
+            self.note(id);
         }
         id
     }
@@ -125,8 +145,11 @@ impl SplitTracker {
 
     /// Splits that were reopened have been silent since now.
     pub fn begin_clock(&mut self, now_ns: u64) {
-        for split in self.splits.iter_mut().flatten() {
-            (split.last_row_ns, split.moved_ns) = (now_ns, now_ns);
+        for id in 0..self.splits.len() {
+            if let Some(split) = &mut self.splits[id] {
+                (split.last_row_ns, split.moved_ns) = (now_ns, now_ns);
+                self.note(SplitId(id));
+            }
         }
     }
 
@@ -134,14 +157,16 @@ impl SplitTracker {
     pub fn close(&mut self, split: SplitId) {
         let closed = self.splits[split.0].take();
         assert!(closed.is_some());
+        self.leave_out(split);
+        self.free.push(split.0);
     }
 
-    /// Checks and tags rows that have arrived on `split`.
-    pub fn admit(&mut self, split: SplitId, decoded: Decoded, arrival: Arrival) -> Admitted {
+    /// Checks and tags rows that have arrived on the split.
+    pub fn admit(&mut self, id: SplitId, decoded: Decoded, arrival: Arrival) -> Admitted {
         let Some(event_time) = &self.event_time else {
             return Admitted { batch: batch_of(decoded, arrival), rejected: Vec::new() };
         };
-        let split = self.splits[split.0].as_mut().expect("the split is open");
+        let split = self.splits[id.0].as_mut().expect("the split is open");
         // A split that is not active comes (back) with its first valid row, if there is one here.
         let mut watermark = split.watermark;
         if split.state != SplitState::Active {
@@ -151,43 +176,42 @@ impl SplitTracker {
         if !admitted.batch.is_empty() {
             split.moved_to(watermark, arrival.monotonic_ns);
             self.newest = self.newest.max(watermark.get());
+            self.note(id);
         }
         admitted
     }
 
     /// The split is at `floor` at least, because of rows that another core has read: what came before
     /// a chunk of a file. The split takes part from now on.
-    pub fn raise(&mut self, split: SplitId, floor: Timestamp, now_ns: u64) {
-        let split = self.splits[split.0].as_mut().expect("the split is open");
+    pub fn raise(&mut self, id: SplitId, floor: Timestamp, now_ns: u64) {
+        let split = self.splits[id.0].as_mut().expect("the split is open");
         let mut watermark = split.watermark;
         watermark.raise(floor.max(self.sent.get()));
         split.moved_to(watermark, now_ns);
+        self.note(id);
     }
 
     /// Lets the clock pass: splits without a valid row for `idle_timeout` become idle.
     pub fn tick(&mut self, now_ns: u64) {
-        let Some(timeout_ns) = self.idle_timeout_ns() else { return };
-        for split in self.splits.iter_mut().flatten() {
-            let is_due = split.last_row_ns.saturating_add(timeout_ns) <= now_ns;
-            if split.state == SplitState::Active && is_due {
-                split.state = SplitState::Idle;
-            }
+        while self.wakes_at_ns().is_some_and(|due_ns| due_ns <= now_ns) {
+            let id = SplitId(self.heard_ns.place().expect("it is the one that is due"));
+            let split = self.splits[id.0].as_mut().expect("an active split is open");
+            split.state = SplitState::Idle;
+            self.leave_out(id);
         }
     }
 
     /// When `tick` next makes a split idle, if nothing comes.
     pub fn wakes_at_ns(&self) -> Option<u64> {
         let timeout_ns = self.idle_timeout_ns()?;
-        self.active().map(|split| split.last_row_ns.saturating_add(timeout_ns)).min()
+        Some(self.heard_ns.lowest()?.saturating_add(timeout_ns))
     }
 
     /// The minimum of the active splits, to be sent; `None` without event time. What is answered
     /// counts as sent, so this is asked once per turn, behind the turn's batches.
     pub fn watermark(&self) -> Option<Watermark> {
         self.event_time.as_ref()?;
-        let Some(minimum) = self.active().map(|split| split.watermark.get()).min() else {
-            return Some(Watermark::Idle);
-        };
+        let Some(minimum) = self.active.lowest() else { return Some(Watermark::Idle) };
         assert!(self.sent.get() <= minimum);
         self.sent.set(minimum);
         Some(Watermark::At(minimum))
@@ -217,7 +241,9 @@ impl SplitTracker {
 
     /// The active split with the lowest watermark: of several, the one that has been there longest.
     pub fn holding_back(&self) -> Option<HoldingBack> {
-        let split = self.active().min_by_key(|split| (split.watermark.get(), split.moved_ns))?;
+        let all = self.splits.iter().flatten();
+        let active = all.filter(|split| split.state == SplitState::Active);
+        let split = active.min_by_key(|split| (split.watermark.get(), split.moved_ns))?;
         Some(HoldingBack {
             origin: Arc::clone(&split.origin),
             watermark: split.watermark.get(),
@@ -225,8 +251,22 @@ impl SplitTracker {
         })
     }
 
-    fn active(&self) -> impl Iterator<Item = &Split> {
-        self.splits.iter().flatten().filter(|split| split.state == SplitState::Active)
+    /// Takes an active split into account as it stands now.
+    fn note(&mut self, id: SplitId) {
+        let split = self.splits[id.0].as_ref().expect("the split is open");
+        if split.state != SplitState::Active {
+            return;
+        }
+        self.active.set(id.0, split.watermark.get());
+        if self.idle_timeout_ns().is_some() {
+            self.heard_ns.set(id.0, split.last_row_ns);
+        }
+    }
+
+    /// It is not active any more.
+    fn leave_out(&mut self, id: SplitId) {
+        self.active.clear(id.0);
+        self.heard_ns.clear(id.0);
     }
 
     fn idle_timeout_ns(&self) -> Option<u64> {

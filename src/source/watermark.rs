@@ -97,7 +97,7 @@ impl RunningWatermark {
 
     /// Not below `floor` from here on.
     pub fn raise(&mut self, floor: Timestamp) {
-        self.0 = self.0.max(floor);
+        self.0 = self.0.max(floor.min(ROW_WATERMARK_MAX));
     }
 
     /// Checks rowtimes, tags the rows and moves on. `origin` is that of the split.

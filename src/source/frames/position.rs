@@ -109,7 +109,7 @@ impl CorePosition {
             return Err(from.malformed(reason));
         }
         let (core, core_count) = (CoreId::new(from.u16()?), from.u16()?);
-        let (sent, told_gone) = (Timestamp::from_millis(from.i64()?), from.u64()?);
+        let (sent, told_gone) = (watermark(from)?, from.u64()?);
         let (heard_gone, connections, is_over) = (from.u64()?, from.u32()?, from.u8()? != 0);
         let known = Known { heard_gone, connections, is_over };
         Ok(CorePosition { core, core_count, sent, told_gone, known })
@@ -137,12 +137,21 @@ impl<'a> ProducerPosition<'a> {
             return Err(from.malformed("a name that no producer has"));
         }
         let (flags, session, sequence) = (from.u8()?, from.u64()?, from.u64()?);
-        let watermark = Timestamp::from_millis(from.i64()?);
+        let watermark = watermark(from)?;
         let is_active = flags & IS_ACTIVE != 0;
         let is_connected = flags & IS_CONNECTED != 0;
         let standing = is_connected.then_some(SplitStanding { watermark, is_active });
         let has_ended = flags & HAS_ENDED != 0;
         Ok(ProducerPosition { name, session, sequence, has_ended, standing })
+    }
+}
+
+/// What rows can bring about.
+fn watermark(from: &mut ByteReader<'_>) -> Result<Timestamp, Malformed> {
+    let watermark = Timestamp::from_millis(from.i64()?);
+    match watermark < Timestamp::MAX {
+        true => Ok(watermark),
+        false => Err(from.malformed("a watermark that no row has")),
     }
 }
 

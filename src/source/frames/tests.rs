@@ -9,6 +9,7 @@ use std::sync::Arc;
 use super::testing::{Machine, Peer, Told, data, hello, options, rows};
 use super::*;
 use crate::format::{FrameHeader, FrameHello, FrameKind, write_empty};
+use crate::limits::FRAME_CREDIT_BYTES;
 
 /// Frames of `size` rows each, numbered from 1.
 fn frames(count: i64, size: i64) -> Vec<Vec<u8>> {
@@ -421,6 +422,42 @@ fn acknowledgements_nobody_reads_do_not_pile_up() {
     }
     machine.until(|machine| (machine.numbers().len() == 20_000).then_some(()));
     peer.until_taken(&mut machine, 20_000);
+}
+
+/// One that is told of no more credit, and sends on.
+#[test]
+fn a_producer_that_exceeds_its_credit_is_told_so() {
+    let mut machine = Machine::new(&options(), 1);
+    let (mut other, _) = Peer::join(&mut machine, &hello("other", 1));
+    let (mut eager, _) = Peer::join(&mut machine, &hello("eager", 1));
+    // As if an acknowledgement were on its way all the time.
+    let all = machine.cores[0].source.connections.values_mut();
+    all.filter(|served| &*served.name == "eager").for_each(|served| served.flow.is_owed = true);
+    let (mut sequence, mut sent_bytes) = (0, 0);
+    while sent_bytes < FRAME_CREDIT_BYTES {
+        sequence += 1;
+        let frame = data(sequence, &rows(0..20_000));
+        sent_bytes += (frame.len() - 64) as u64;
+        eager.send(&mut machine, &frame);
+    }
+    let pushed = usize::try_from(sequence).unwrap() * 20_000;
+    machine.until(|machine| (machine.numbers().len() == pushed).then_some(()));
+    machine.steps_for(Duration::from_millis(10));
+    // The last one may go beyond it; the next may not begin.
+    assert_eq!(eager.try_told(), None);
+    eager.send(&mut machine, &data(sequence + 1, &rows(0..1)));
+    let (code, text) = eager.error(&mut machine);
+    assert_eq!(code, 13);
+    assert!(text.contains(&sent_bytes.to_string()), "{text}");
+    assert!(text.contains(&FRAME_CREDIT_BYTES.to_string()), "{text}");
+    assert_eq!(machine.numbers().len(), pushed);
+    let notice = machine.notices.last().unwrap();
+    assert!(notice.contains("producer \"eager\""), "{notice}");
+    // What was taken counts, and another is served.
+    let (_again, taken) = Peer::join(&mut machine, &hello("eager", 1));
+    assert_eq!(taken, sequence);
+    other.send(&mut machine, &data(1, &rows(0..1)));
+    other.until_taken(&mut machine, 1);
 }
 
 #[test]

@@ -126,6 +126,38 @@ fn without_event_time_rows_pass_untagged() {
     tracker.close(split);
 }
 
+/// Ten thousand connections of which few have something to say: a turn looks at those few.
+#[test]
+fn a_turn_costs_the_same_whatever_the_number_of_splits() {
+    const SPLITS: usize = 10_000;
+    const TURNS: u64 = 2_000;
+    let mut tracker = tracker(Some(1_000_000));
+    let rows = |time: i64| decoded(&[Some(time)], TimeUnit::Millisecond);
+    let ids: Vec<SplitId> = (0..SPLITS).map(|_| tracker.open("s".into())).collect();
+    let mut rng = fastrand::Rng::with_seed(1);
+    let mut times: Vec<i64> = ids.iter().map(|_| rng.i64(0..1_000)).collect();
+    for (id, time) in ids.iter().zip(&times) {
+        tracker.admit(*id, rows(*time), arrival(0));
+    }
+    let visits = |tracker: &SplitTracker| tracker.active.visits + tracker.heard_ns.visits;
+    let before = visits(&tracker);
+    for turn in 0..TURNS {
+        // Often the one that holds the others back.
+        let at = if rng.bool() { tracker.active.place().unwrap() } else { rng.usize(..SPLITS) };
+        times[at] += rng.i64(0..100);
+        tracker.admit(ids[at], rows(times[at]), arrival(turn));
+        tracker.tick(turn);
+        let lowest = Timestamp::from_millis(*times.iter().min().unwrap());
+        assert_eq!(tracker.watermark(), Some(Watermark::At(lowest)));
+        assert_eq!(tracker.wakes_at_ns(), Some(1_000_000));
+    }
+    // Twice the height of a tree of as many leaves, and not its width.
+    let of_turn = (visits(&tracker) - before) / TURNS;
+    assert!(of_turn <= 2 * 15, "{of_turn} splits looked at in a turn");
+    ids.into_iter().for_each(|id| tracker.close(id));
+    assert_eq!(tracker.watermark(), Some(Watermark::Idle));
+}
+
 /// Random life of several splits: what the core says never goes back, and no row that comes later
 /// carries less than was said before.
 #[test]
