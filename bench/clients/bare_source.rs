@@ -11,7 +11,7 @@ use std::error::Error;
 use std::io::{Read, Write};
 use std::net::TcpListener;
 
-use pelton::format::{Ack, FRAME_HEADER_BYTES, FrameHeader, FrameKind, write_ack};
+use pelton::format::{Ack, FRAME_HEADER_BYTES, FrameHeader, FrameKind, write_ack, write_empty};
 
 /// Longest payload there can be.
 const PAYLOAD_BYTES_MAX: usize = 16 * 1024 * 1024;
@@ -38,6 +38,9 @@ fn main() -> Result<(), Box<dyn Error>> {
             answer.clear();
             let credit_bytes = bytes + 8 * ACK_BYTES;
             write_ack(Ack { sequence: header.sequence, durable: 0, credit_bytes }, &mut answer);
+            if is_end {
+                write_empty(header, &mut answer);
+            }
             socket.write_all(&answer)?;
         }
         if is_end {

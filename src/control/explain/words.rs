@@ -12,7 +12,7 @@ pub(super) fn durability_words(mode: DurabilityMode) -> &'static str {
     match mode {
         DurabilityMode::On => {
             "durability \"on\": after a crash the job goes on from its newest checkpoint, with what \
-             operators hold and where files and generated rows were read to"
+             operators hold and where files, frames and generated rows were read to"
         }
         DurabilityMode::Off => {
             "durability \"off\": nothing is kept; after a crash the job is run again from the start"

@@ -139,7 +139,7 @@ fn a_turn_costs_the_same_whatever_the_number_of_splits() {
     for (id, time) in ids.iter().zip(&times) {
         tracker.admit(*id, rows(*time), arrival(0));
     }
-    let visits = |tracker: &SplitTracker| tracker.active.visits + tracker.heard_ns.visits;
+    let visits = |of: &SplitTracker| of.active.visits + of.heard_ns.visits;
     let before = visits(&tracker);
     for turn in 0..TURNS {
         // Often the one that holds the others back.

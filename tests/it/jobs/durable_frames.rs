@@ -13,8 +13,9 @@ use crate::support::{Directory, Running, expect_same, sorted};
 /// Groups of the query.
 const KEYS: i64 = 7;
 
-/// Counts everything in one window, which is complete when the source is at its end.
-const SQL: &str = "INSERT INTO out SELECT k, COUNT(*) AS c, SUM(n) AS s, COUNT(DISTINCT n) AS d \
+/// Shows every number, and counts them in one window, which is complete when the source is at its end.
+const SQL: &str = "INSERT INTO copy SELECT n FROM numbers; \
+                   INSERT INTO out SELECT k, COUNT(*) AS c, SUM(n) AS s, COUNT(DISTINCT n) AS d \
                    FROM TABLE(TUMBLE(TABLE numbers, DESCRIPTOR(ts), INTERVAL '1' DAY)) \
                    GROUP BY k, window_start, window_end";
 
@@ -29,7 +30,15 @@ fn rows(numbers: std::ops::Range<i64>) -> RecordBatch {
     RecordBatch::try_from_iter(columns).expect("the columns are of one length")
 }
 
-/// What the query makes of numbers from 0 on.
+/// What the job has written of so many numbers, from 0 on, is right.
+#[track_caller]
+fn check(directory: &Directory, count: i64, what: &str) {
+    expect_same(&directory.rows("out"), &counted(count), what);
+    let all = (0..count).map(|n| format!("{{\"n\":{n}}}")).collect();
+    expect_same(&directory.rows("copy"), &sorted(all), what);
+}
+
+/// What the window makes of them.
 fn counted(count: i64) -> Vec<String> {
     let line = |key: i64| {
         let numbers: Vec<i64> = (0..count).filter(|n| n % KEYS == key).collect();
@@ -45,8 +54,9 @@ fn durable_job(address: SocketAddr, interval: &str) -> Directory {
         "name = \"j\"\n[durability]\ncheckpoint_interval = \"{interval}\"\n\
          [sources.numbers]\nconnector = \"tcp\"\nlisten = \"{address}\"\nformat = \"rkyv\"\n\
          schema = \"k BIGINT, n BIGINT, ts TIMESTAMP(3), WATERMARK FOR ts AS ts\"\n\
-         {}[query]\nsql = '''\n{SQL}\n'''\n",
-        json_sink("out")
+         {}{}part_age = \"100ms\"\n[query]\nsql = '''\n{SQL}\n'''\n",
+        json_sink("out"),
+        json_sink("copy")
     );
     Directory::with_job(&text)
 }
@@ -84,7 +94,7 @@ fn frames_of_an_idle_job_are_acknowledged() {
     second.end().expect("the job reads");
     first.end().expect("the job reads");
     running.wait().expect_code(0);
-    expect_same(&directory.rows("out"), &counted(300), "an idle job");
+    check(&directory, 300, "an idle job");
 }
 
 #[test]
@@ -96,19 +106,21 @@ fn a_stop_says_goodbye_when_a_checkpoint_has_everything() {
     let mut patient = producer(address, "a");
     patient.send(&rows(0..100)).expect("the job reads");
     running.stop().expect_code(0);
+    let before = directory.report().count("sources/numbers/records_in");
     // The next one knows what the first had.
     running = start(&directory, "1");
     running.expect_message("going on from epoch");
     patient.send(&rows(100..200)).expect("it is back");
     patient.end().expect("it is back");
     running.wait().expect_code(0);
-    expect_same(&directory.rows("out"), &counted(200), "a stop");
-    assert_eq!(directory.report().count("sources/numbers/records_in"), 100);
+    check(&directory, 200, "a stop");
+    let after = directory.report().count("sources/numbers/records_in");
+    assert_eq!(before + after, 200, "what the first one read, the second one did not");
 }
 
-/// Killed again and again, on other numbers of cores: each row is in the state once.
+/// Killed again and again, on other numbers of cores: each row is in the state once, and in files.
 #[test]
-fn each_row_is_counted_once_whatever_happens_to_the_job() {
+fn each_row_comes_once_whatever_happens_to_the_job() {
     const PRODUCERS: i64 = 3;
     const FRAMES: i64 = 200;
     const FRAME_ROWS: i64 = 50;
@@ -144,6 +156,5 @@ fn each_row_is_counted_once_whatever_happens_to_the_job() {
     }
     running.wait().expect_code(0);
     assert!(kills >= 3, "{kills} kills");
-    let total = PRODUCERS * FRAMES * FRAME_ROWS;
-    expect_same(&directory.rows("out"), &counted(total), "kills");
+    check(&directory, PRODUCERS * FRAMES * FRAME_ROWS, "kills");
 }
