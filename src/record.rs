@@ -29,7 +29,9 @@ pub use frame::{
     FRAME_ALIGNMENT, FRAME_LAYOUT_HASH, FrameFault, FrameReader, FrameRows, FrameVector,
     FrameWriter, ShapeError, check_frame_type,
 };
-pub use key::{CorruptKey, EncodedKeys, KeyEncoder, KeyHasher, UnsupportedKeyType};
+pub use key::{
+    CorruptKey, EncodedKeys, KeyEncoder, KeyHasher, UnsupportedKeyType, key_type_name, key_type_of,
+};
 pub use key_group::KeyGroup;
 pub use spent::{Cause, Spent};
 pub use time::Timestamp;

@@ -25,13 +25,15 @@
 //! `tests/fixtures/key_hash.txt` holds golden vectors, which may be added to and never changed.
 //!
 //! Read: `columns` (encoding, row by row) · `word` (the hash of the commonest key) · `decode` (and
-//! back).
+//! back) · `type_name` (what the types are called beside kept state).
 
 mod columns;
 mod decode;
+mod type_name;
 mod word;
 
 pub use decode::CorruptKey;
+pub use type_name::{key_type_name, key_type_of};
 
 use arrow::array::ArrayRef;
 use arrow::datatypes::{DataType, TimeUnit};

@@ -3,6 +3,7 @@
 use arrow::datatypes::{DataType, Schema};
 
 use super::plan::{AggregatePlan, Lane, LaneOperation};
+use crate::record::key_type_name;
 use crate::state::{StateSchema, TableSchema, ValueKind, ValueSchema};
 
 impl AggregatePlan {
@@ -20,7 +21,7 @@ impl AggregatePlan {
         };
         let sets = (0..self.distinct.len()).map(|set| TableSchema {
             name: self.set_name(set, input),
-            keys: vec![self.distinct[set].data_type.to_string()],
+            keys: vec![key_type_name(&self.distinct[set].data_type)],
             values: vec![],
             is_set: true,
         });

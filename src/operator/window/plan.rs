@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::slices::Slices;
 use crate::operator::aggregate::AggregatePlan;
 use crate::operator::{TimeDomain, WindowAggregateSpec, WindowKind};
-use crate::record::{KeyEncoder, WallClock};
+use crate::record::{KeyEncoder, WallClock, key_type_name};
 use crate::state::StateSchema;
 
 /// Columns of a partial row before those of the aggregates.
@@ -89,7 +89,7 @@ fn kept_schema(spec: &WindowAggregateSpec, input: &Schema, tables: &StateSchema)
     let mut schema = tables.clone();
     let key = |&key: &usize| {
         let field = input.field(key);
-        format!("{} {}", field.name(), field.data_type())
+        format!("{} {}", field.name(), key_type_name(field.data_type()))
     };
     schema.tables[0].keys = spec.keys.iter().map(key).collect();
     let time = match spec.window.time {
