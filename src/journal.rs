@@ -35,13 +35,14 @@ mod supply;
 mod writer;
 
 pub use commit::{CommitRecord, JournalRange};
-pub use directory::{Directory, DirectoryError, Finished, replace_file};
+pub use directory::{Directory, DirectoryError, DirectoryFacts, Finished, replace_file};
 pub use entry::{BLOCK_BYTES, EntryHeader, EntryKind, FORMAT_VERSION, Invalid};
 pub use error::JournalError;
 pub use mapped_file::{MappedFile, MappedPages};
 pub use reader::{CheckedEntry, ReadAt, SegmentReader, StoredFile, scan_segment};
 pub use recovery::{
-    Entries, Examined, JournalEntry, Recovered, RecoveryRequest, entries_between, examine, recover,
+    Entries, Examined, JournalEntry, Met, Recovered, RecoveryRequest, Verified, entries_between,
+    examine, recover, verify,
 };
 pub use segment::{
     LEFTOVER_SUFFIX, SEGMENT_BEGIN, SegmentHeader, file_id, parse_segment_name, segment_name,

@@ -251,6 +251,9 @@ pub const JOURNAL_BUFFERS_MAX: usize = 8;
 /// Bytes of a segment that are read at once: large enough for a disk to read ahead.
 pub const JOURNAL_READ_BYTES: usize = 1024 * 1024;
 
+/// Bytes of a file beside the journals that is read as a whole: `identity.json` and the like.
+pub const DIRECTORY_FILE_BYTES_MAX: u64 = 16 * 1024 * 1024;
+
 /// Reactors of one appliance.
 pub const CORES_MAX: u16 = 128;
 

@@ -33,6 +33,7 @@ pub use keyed::KeyedTable;
 pub use schema::{StateSchema, TableSchema, ValueKind, ValueSchema};
 pub use slice::{
     CorruptState, PaneWords, Record, Section, SectionEntry, Slice, SliceWriter, StateKey, Value,
+    decode_values,
 };
 pub use stateful::{Loaded, Stateful};
 pub use store::{PaneContent, PaneName, Store};

@@ -20,7 +20,7 @@ use super::log::{EntryTag, LogEntry};
 use super::manifest::{Definition, Manifest};
 use super::participant::ParticipantStart;
 use crate::record::{Epoch, KeyGroup, KeyHasher};
-use crate::state::{CorruptState, LoadOptions, Loaded, Slice, StateKey, Stateful};
+use crate::state::{CorruptState, LoadOptions, Loaded, Record, Slice, StateKey, Stateful};
 use crate::stdx::{CoreId, Failure};
 
 /// The journals of a run that has ended, up to the last epoch that exists.
@@ -226,11 +226,14 @@ impl<'a> Restore<'a> {
         ParticipantStart::Resumed { next, bases }
     }
 
-    fn load_core(
+    /// Every record that one core's part of the epoch consists of, in the order in which it was written.
+    ///
+    /// # Errors
+    /// When the journal cannot be read, and what `visit` finds wrong.
+    pub fn records(
         &self,
         manifest: &Manifest,
-        load: &LoadOptions,
-        operators: &mut [(StateKey, &mut dyn Stateful)],
+        visit: &mut dyn FnMut(StateKey, Record<'_>) -> Result<(), CorruptState>,
     ) -> Result<(), RestoreError> {
         let core = manifest.core;
         let mut parts = Vec::new();
@@ -248,19 +251,28 @@ impl<'a> Restore<'a> {
             let bytes = if whole.is_empty() { entry.payload } else { &whole };
             let corrupt = |error: CorruptState| RestoreError::corrupt(core, entry.epoch, error);
             let mut slice = Slice::parse(bytes).map_err(corrupt)?;
-            let found = operators.iter_mut().find(|(key, _)| *key == slice.key);
-            let Some((_, operator)) = found else {
-                let what =
-                    format!("state of operator {:x}, which there is not", slice.key.operator);
-                return Err(RestoreError::of(core, entry.epoch, &what));
-            };
             while let Some(record) = slice.next_record().map_err(corrupt)? {
-                operator.load(record, load).map_err(corrupt)?;
+                visit(slice.key, record).map_err(corrupt)?;
             }
             Ok(())
+        })
+    }
+
+    fn load_core(
+        &self,
+        manifest: &Manifest,
+        load: &LoadOptions,
+        operators: &mut [(StateKey, &mut dyn Stateful)],
+    ) -> Result<(), RestoreError> {
+        self.records(manifest, &mut |key, record| {
+            let found = operators.iter_mut().find(|(known, _)| *known == key);
+            match found {
+                Some((_, operator)) => operator.load(record, load),
+                None => Err(CorruptState { offset: 0, reason: "an operator that there is not" }),
+            }
         })?;
         for (_, operator) in operators {
-            let corrupt = |error| RestoreError::corrupt(core, manifest.epoch, error);
+            let corrupt = |error| RestoreError::corrupt(manifest.core, manifest.epoch, error);
             operator.end_of_core().map_err(corrupt)?;
         }
         Ok(())
@@ -272,6 +284,16 @@ impl EpochContents {
     pub fn sinks(&self) -> BTreeSet<&str> {
         let all = self.manifests.iter().flat_map(|manifest| &manifest.sinks);
         all.filter(|known| known.position.is_some()).map(|known| known.name.as_str()).collect()
+    }
+
+    /// What the epoch is on every core that took part, in their order.
+    pub fn manifests(&self) -> &[Manifest] {
+        &self.manifests
+    }
+
+    /// The operators that kept something.
+    pub fn definition(&self) -> &Definition {
+        &self.definition
     }
 
     /// What was to be known of a sink, on every core that knew something.

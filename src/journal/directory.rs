@@ -15,10 +15,11 @@ use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, Write};
-use std::os::unix::fs::DirBuilderExt;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
-use crate::record::KeyGroup;
+use crate::limits::DIRECTORY_FILE_BYTES_MAX;
+use crate::record::{KeyGroup, KeyHasher};
 
 /// Version of the directory's files.
 const VERSION: u32 = 1;
@@ -45,6 +46,15 @@ struct Identity {
     key_seed: u64,
     /// Operators of the last run, one a line.
     query: Vec<String>,
+}
+
+/// What a directory says of itself, to somebody who does not hold it.
+pub struct DirectoryFacts {
+    identity: Identity,
+    /// There once a bounded job has ended by itself.
+    pub finished: Option<Finished>,
+    /// The process that holds the directory.
+    pub process: Option<u32>,
 }
 
 /// What is known of a job that has ended by itself.
@@ -236,6 +246,46 @@ impl Directory {
     }
 }
 
+impl DirectoryFacts {
+    /// Reads a directory, held by another process or by none. `None` where there is none of a job.
+    ///
+    /// # Errors
+    /// When a file cannot be read, is not what was written, or is another version's.
+    pub fn read(path: &Path) -> Result<Option<DirectoryFacts>, DirectoryError> {
+        let Some(identity) = read_json::<Identity>(&path.join("identity.json"))? else {
+            return Ok(None);
+        };
+        let identity = identity.check(path)?;
+        let finished = read_json(&path.join("finished.json"))?;
+        Ok(Some(DirectoryFacts { identity, finished, process: holder(&path.join("lock")) }))
+    }
+
+    /// Name of the job.
+    pub fn job(&self) -> &str {
+        &self.identity.job
+    }
+
+    /// Number of the last run.
+    pub fn run(&self) -> u32 {
+        self.identity.run
+    }
+
+    /// Number of key groups.
+    pub fn key_groups(&self) -> u16 {
+        self.identity.key_groups
+    }
+
+    /// Operators of the last run, one a line.
+    pub fn query(&self) -> &[String] {
+        &self.identity.query
+    }
+
+    /// The job's key hash. Its seed is a secret.
+    pub fn hasher(&self) -> KeyHasher {
+        KeyHasher::new(self.identity.key_seed)
+    }
+}
+
 impl Identity {
     /// What this program can go on with.
     fn check(self, path: &Path) -> Result<Identity, DirectoryError> {
@@ -287,6 +337,26 @@ fn lock(directory: &Path) -> Result<File, DirectoryError> {
     Ok(file)
 }
 
+/// The process that has locked the file, as the kernel's list of locks knows it: trying the lock would
+/// keep a process from starting for a moment.
+fn holder(lock: &Path) -> Option<u32> {
+    let named: u32 = fs::read_to_string(lock).ok()?.trim().parse().ok()?;
+    let inode = fs::metadata(lock).ok()?.ino();
+    let locks = fs::read_to_string("/proc/locks").ok()?;
+    is_listed(&locks, named, inode).then_some(named)
+}
+
+/// `1: FLOCK  ADVISORY  WRITE 4711 08:01:1234 0 EOF`
+fn is_listed(locks: &str, process: u32, inode: u64) -> bool {
+    locks.lines().any(|line| {
+        let mut words = line.split_whitespace().skip(1);
+        let is_flock = words.next() == Some("FLOCK");
+        let holder = words.nth(2).and_then(|word| word.parse().ok());
+        let file = words.next().and_then(|word| word.rsplit(':').next()?.parse().ok());
+        is_flock && holder == Some(process) && file == Some(inode)
+    })
+}
+
 fn write_holder(lock: &mut File) -> io::Result<()> {
     lock.set_len(0)?;
     lock.rewind()?;
@@ -310,11 +380,18 @@ fn remove_if_there(path: &Path) -> Result<(), DirectoryError> {
 }
 
 fn read_json<T: for<'a> Deserialize<'a>>(path: &Path) -> Result<Option<T>, DirectoryError> {
-    let bytes = match fs::read(path) {
-        Ok(bytes) => bytes,
+    let mut bytes = Vec::new();
+    let read = File::open(path)
+        .and_then(|file| file.take(DIRECTORY_FILE_BYTES_MAX + 1).read_to_end(&mut bytes));
+    match read {
+        Ok(_) => {}
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(io_error("read", path)(error)),
-    };
+    }
+    if bytes.len() as u64 > DIRECTORY_FILE_BYTES_MAX {
+        let reason = format!("has more than {DIRECTORY_FILE_BYTES_MAX} bytes");
+        return Err(DirectoryError::Corrupt { path: path.into(), reason });
+    }
     serde_json::from_slice(&bytes).map(Some).map_err(|error| DirectoryError::Corrupt {
         path: path.into(),
         reason: format!("is not what was written: {error}"),
@@ -356,6 +433,38 @@ mod tests {
         let mut directory = Directory::open(path, "j", fresh, key_seed).unwrap();
         directory.begin_run(vec!["q".into()]).unwrap();
         directory
+    }
+
+    #[test]
+    fn facts_are_read_without_holding_the_directory() {
+        let parent = tempfile::tempdir().unwrap();
+        assert!(DirectoryFacts::read(&parent.path().join("none")).unwrap().is_none());
+        assert!(DirectoryFacts::read(parent.path()).unwrap().is_none());
+        let held = begin(parent.path(), false, 70);
+        let facts = DirectoryFacts::read(parent.path()).unwrap().unwrap();
+        assert_eq!((facts.job(), facts.run(), facts.query()), ("j", 1, &["q".to_owned()][..]));
+        assert_eq!(facts.process, Some(std::process::id()));
+        assert_eq!(facts.hasher().hash(b"k"), KeyHasher::new(70).hash(b"k"));
+        drop(held);
+        assert_eq!(DirectoryFacts::read(parent.path()).unwrap().unwrap().process, None);
+    }
+
+    #[test]
+    fn the_list_of_locks_is_read() {
+        let locks = "1: POSIX  ADVISORY  WRITE 7 08:01:12 0 EOF\n\
+                     2: FLOCK  ADVISORY  WRITE 7 00:2d:13 0 EOF\n2: -> FLOCK\n";
+        assert!(is_listed(locks, 7, 13));
+        assert!(!is_listed(locks, 7, 12) && !is_listed(locks, 8, 13) && !is_listed("", 7, 13));
+    }
+
+    #[test]
+    fn a_file_that_is_too_long_is_refused() {
+        let parent = tempfile::tempdir().unwrap();
+        drop(begin(parent.path(), false, 1));
+        let file = OpenOptions::new().write(true).open(parent.path().join("identity.json"));
+        file.unwrap().set_len(DIRECTORY_FILE_BYTES_MAX + 1).unwrap();
+        let refused = Directory::open(parent.path(), "j", false, 1).unwrap_err();
+        assert!(refused.to_string().contains("has more than"), "{refused}");
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Recovery: what a start finds in a directory, and what it goes on with.
 //!
 //! Read: `found` (what a directory holds) · `record` (what the start before found) · `newest` (the newest epoch) · `chain` (the segments
-//! of a journal, its entries).
+//! of a journal, its entries) · `verify` (all damage there is).
 //!
 //! In order, and each step can be repeated after a crash within any:
 //! 1. All files are synced, and forgotten by the page cache: what a run that was killed left there becomes
@@ -19,13 +19,14 @@ mod chain;
 mod found;
 mod newest;
 mod record;
+mod verify;
 
 use std::collections::BTreeMap;
 
 use super::commit::CommitRecord;
 use super::entry::Invalid;
 use super::error::JournalError;
-use super::segment::{LEFTOVER_SUFFIX, segment_name};
+use super::segment::{LEFTOVER_SUFFIX, SegmentHeader, segment_name};
 use super::side::SideStart;
 use super::storage::Storage;
 use super::supply::JournalStart;
@@ -38,6 +39,7 @@ pub use chain::{Entries, JournalEntry};
 use found::{Found, look, record_before, segments_of};
 use newest::newest_commit;
 use record::{RECORD_NAME, Record, Seal};
+pub use verify::{Met, Verified, verify};
 
 /// Cores whose state journals hold commit records.
 const COMMIT_CORES: u16 = 2;
@@ -364,6 +366,17 @@ impl<S: Storage> Examined<S> {
     /// See [`Recovered::entries`].
     pub fn entries(&self, journal: JournalId) -> Option<Entries<S>> {
         self.recovered.entries(journal)
+    }
+
+    /// What a start would go on with.
+    pub fn recovered(&self) -> &Recovered<S> {
+        &self.recovered
+    }
+
+    /// The segments that are kept of a journal, in their order.
+    pub fn segments(&self, journal: JournalId) -> &[SegmentHeader] {
+        let kept = self.recovered.kept.get(&journal);
+        kept.map(|kept| &kept.chain.segments[..]).unwrap_or_default()
     }
 }
 

@@ -30,7 +30,7 @@
 mod read;
 mod write;
 
-pub use read::{CorruptState, Record, Section, SectionEntry, Slice, Value};
+pub use read::{CorruptState, Record, Section, SectionEntry, Slice, Value, decode_values};
 pub use write::SliceWriter;
 
 /// Version of the bytes.

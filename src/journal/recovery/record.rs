@@ -48,6 +48,9 @@ pub(super) struct Seal {
     pub(super) sequence: u64,
 }
 
+/// The file as it can be read, and where copies of it are damaged.
+pub(super) type Copies = (Option<Record>, Vec<(u64, Invalid)>);
+
 /// What a start found.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) struct Record {
@@ -78,15 +81,29 @@ impl Record {
     /// Reads the file.
     pub(super) fn read<S: Storage>(storage: &S) -> Result<Record, JournalError> {
         let path = || storage.path(RECORD_NAME).display().to_string();
-        let length = storage.length(RECORD_NAME).map_err(JournalError::io("look at", path()))?;
-        let length_max = 2 * JOURNAL_ENTRY_BYTES_MAX as u64;
-        let mut bytes = vec![0; index(length.min(length_max))];
-        let read: io::Result<usize> = storage.read(RECORD_NAME, 0, &mut bytes);
-        bytes.truncate(read.map_err(JournalError::io("read", path()))?);
+        let bytes = bytes_of(storage)?;
         let second = bytes.len() / 2;
         parse(&bytes, 0)
             .or_else(|first| parse(&bytes[second..], second as u64).map_err(|_| first))
             .map_err(|reason| JournalError::Rot { file: path(), offset: 0, reason })
+    }
+
+    /// Reads the file, and says which copies are damaged.
+    pub(super) fn read_copies<S: Storage>(storage: &S) -> Result<Copies, JournalError> {
+        let bytes = bytes_of(storage)?;
+        let second = bytes.len() / 2;
+        let (first, rest) = bytes.split_at(second);
+        let (mut record, mut damaged) = (None, Vec::new());
+        for (copy, offset) in [(first, 0), (rest, second as u64)] {
+            match parse_whole(copy, offset) {
+                Ok(copy) if record.as_ref().is_none_or(|known| *known == copy) => {
+                    record.get_or_insert(copy);
+                }
+                Ok(_) => damaged.push((offset, Invalid::Content)),
+                Err(reason) => damaged.push((offset, reason)),
+            }
+        }
+        Ok((record, damaged))
     }
 
     fn to_bytes(&self) -> Vec<u8> {
@@ -122,6 +139,26 @@ impl Record {
         }
         bytes
     }
+}
+
+fn bytes_of<S: Storage>(storage: &S) -> Result<Vec<u8>, JournalError> {
+    let path = || storage.path(RECORD_NAME).display().to_string();
+    let length = storage.length(RECORD_NAME).map_err(JournalError::io("look at", path()))?;
+    let length_max = 2 * JOURNAL_ENTRY_BYTES_MAX as u64;
+    let mut bytes = vec![0; index(length.min(length_max))];
+    let read: io::Result<usize> = storage.read(RECORD_NAME, 0, &mut bytes);
+    bytes.truncate(read.map_err(JournalError::io("read", path()))?);
+    Ok(bytes)
+}
+
+/// The copy that begins at `offset` and is all of `bytes`, with the zeros behind it.
+fn parse_whole(bytes: &[u8], offset: u64) -> Result<Record, Invalid> {
+    let record = parse(bytes, offset)?;
+    let head = bytes.first_chunk().ok_or(Invalid::Truncated)?;
+    let stored = index(EntryHeader::parse(head)?.stored_bytes());
+    let is_filled = bytes.len() == stored.next_multiple_of(index(BLOCK_BYTES))
+        && bytes[stored..].iter().all(|byte| *byte == 0);
+    if is_filled { Ok(record) } else { Err(Invalid::Content) }
 }
 
 /// The copy that begins at `offset`.

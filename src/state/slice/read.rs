@@ -178,15 +178,23 @@ impl<'a> Section<'a> {
 
     /// The values of an entry of this section, one for each of its kinds.
     pub fn values(&self, entry: &SectionEntry<'a>) -> impl Iterator<Item = Value<'a>> {
-        let mut rest = Reader { bytes: entry.encoded, at: 0 };
-        let kinds = self.kinds.iter();
-        kinds.map(move |&kind| rest.value(kind).expect("checked when the entry was read"))
+        let values = decode_values(&self.kinds, entry.encoded);
+        values.map(|value| value.expect("checked when the entry was read"))
     }
 
     /// An error at this place of the slice.
     pub(in crate::state) fn corrupt(&self, reason: &'static str) -> CorruptState {
         self.rest.corrupt(reason)
     }
+}
+
+/// The values of an entry of these kinds, as they lay in the slice: [`SectionEntry::encoded`].
+pub fn decode_values<'a>(
+    kinds: &[ValueKind],
+    encoded: &'a [u8],
+) -> impl Iterator<Item = Result<Value<'a>, CorruptState>> {
+    let mut rest = Reader { bytes: encoded, at: 0 };
+    kinds.iter().map(move |&kind| rest.value(kind))
 }
 
 /// Bytes being read.
