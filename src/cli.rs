@@ -7,6 +7,7 @@
 //! 5 input or output · 6 external system.
 
 mod bench;
+mod inspect;
 
 use clap::{Args, CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
@@ -34,6 +35,8 @@ enum Command {
     Explain(ExplainArgs),
     /// Say why a running job has no output, or less than expected
     Why(JobArgs),
+    /// Look into what a job keeps on disk; changes nothing
+    Inspect(inspect::InspectArgs),
     /// Measure this machine, a job, or the engine
     #[command(subcommand)]
     Bench(bench::BenchCommand),
@@ -155,6 +158,7 @@ fn dispatch(command: Command) -> Result<(), JobError> {
         Command::Explain(args) if args.live => print(&control::explain_live(&load(&args.job)?)?),
         Command::Explain(args) => print(&control::explain(&load(&args.job)?, args.format)?),
         Command::Why(args) => print(&control::why(&load(&args.job)?)?),
+        Command::Inspect(args) => inspect::run(args),
         Command::Bench(command) => bench::run(command),
         Command::Doctor(args) => doctor(&args),
         Command::Man(args) => print(&manual_page(&args.command)?),

@@ -33,5 +33,6 @@ pub mod stdx; //     what std lacks
 // Around it.
 pub mod workload; // event generators
 pub mod loadgen; //  a client from outside that measures
+pub mod inspect; //  what a job keeps on disk, read-only
 #[cfg(test)]
 mod sim; //          whole appliances on one thread, seeded

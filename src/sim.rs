@@ -13,3 +13,5 @@ mod file_sink;
 mod journal;
 
 pub(crate) use cluster::{Shape, run_plan};
+pub(crate) use disk::{SimDisk, SimFiles};
+pub(crate) use epochs::{KilledJob, killed_job};

@@ -23,7 +23,7 @@ mod logs;
 mod received;
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::sync::{Arc, mpsc};
@@ -32,9 +32,10 @@ use arrow::datatypes::SchemaRef;
 
 use super::answers::{input, job};
 use super::cluster::{self, NoWake, Shape, file_plan, job_graph};
-use super::disk::{SimDisk, SimIo};
-use crate::checkpoint::{CaptureLimits, CheckpointPorts, KeptLimits, Restore};
+use super::disk::{SimDisk, SimFiles, SimIo};
+use crate::checkpoint::{CaptureLimits, CheckpointPorts, KeptLimits, RecoveredJournals, Restore};
 use crate::format::{self, Encoder, FormatOptions};
+use crate::journal::examine;
 use crate::metrics::SinkCounters;
 use crate::reactor::{FileStatus, Io, Task, Turn, Wake};
 use crate::record::{Batch, Epoch, KeyHasher};
@@ -129,6 +130,8 @@ struct Simulation<'a> {
     logs: Box<dyn KeptLogs>,
     output: Output,
     published: Published,
+    /// The seed's choice where there is none.
+    limits: Option<CaptureLimits>,
     rng: fastrand::Rng,
 }
 
@@ -235,6 +238,9 @@ impl Simulation<'_> {
 
     /// So little at once that everything takes many turns, and bases are often due.
     fn limits(&mut self) -> CaptureLimits {
+        if let Some(limits) = self.limits {
+            return limits;
+        }
         CaptureLimits {
             turn_bytes: self.rng.usize(1..2_000),
             slice_bytes: self.rng.usize(40..500),
@@ -426,6 +432,7 @@ fn simulate(plan: &Plan, scenario: &Scenario, seed: u64, coverage: &mut Coverage
         },
         output: Rc::new(RefCell::new(vec![BTreeMap::new(); 3])),
         published: Published::default(),
+        limits: None,
         rng,
     };
     for number in 1.. {
@@ -455,6 +462,83 @@ fn simulate(plan: &Plan, scenario: &Scenario, seed: u64, coverage: &mut Coverage
     assert_eq!(simulation.lines(0), expected.rows);
     assert_eq!(simulation.lines(1), expected.late);
     assert_eq!(simulation.lines(2), expected.rejected);
+}
+
+/// A job that was killed a few times, for those who look at what it left.
+pub(crate) struct KilledJob {
+    pub(crate) disk: SimDisk,
+    pub(crate) hasher: KeyHasher,
+    /// Its last epoch.
+    pub(crate) epoch: u64,
+    /// What a restore on one core finds, a line per entry.
+    pub(crate) digest: Vec<String>,
+}
+
+/// Runs a tumbling window once on each of `core_counts` cores, and kills each run.
+pub(crate) fn killed_job(core_counts: &[u16], seed: u64) -> KilledJob {
+    let job = job(TUMBLE);
+    let options = PlanOptions { time_zone: job.time_zone.name().to_owned() };
+    let plan = sql::plan(&job.query, &job.tables, &options).expect("the tests' SQL is valid");
+    let logs = DiskLogs::new(seed);
+    let disk = logs.disk();
+    let hasher = KeyHasher::new(seed);
+    let kept = KeptLimits { percent_max: 0, bytes_min: 8_000 };
+    let limits = CaptureLimits { turn_bytes: 4_000, slice_bytes: 500, part_bytes: 300, kept };
+    let files = input(seed, 20_000);
+    let inputs = SimDisk::new(seed);
+    files.iter().for_each(|(name, text)| inputs.put(name, text.as_bytes()));
+    let mut simulation = Simulation {
+        plan: &plan,
+        files: &files,
+        hasher,
+        chunk_bytes: 2_000,
+        disk: inputs,
+        file_sinks: None,
+        logs: Box::new(logs),
+        output: Rc::new(RefCell::new(vec![BTreeMap::new(); 3])),
+        published: Published::default(),
+        limits: Some(limits),
+        rng: fastrand::Rng::with_seed(seed),
+    };
+    let mut last = 0;
+    for &core_count in core_counts {
+        let shape = Shape { core_count, turn_rows_max: 3, ..simulation.shape() };
+        let mut run = simulation.begin(shape);
+        let enough = last + 3;
+        loop {
+            let (epoch, panes) = committed(&disk);
+            if epoch >= enough && panes > 0 {
+                break;
+            }
+            assert!(!simulation.turn(&mut run, 20), "it is over too soon");
+        }
+        last = simulation.crash(run).expect("epochs were committed").number();
+    }
+    let found = disk.copy(0);
+    let shape = Shape { core_count: 1, ..simulation.shape() };
+    let digest = digest(&mut simulation.begin(shape).cores, true);
+    KilledJob { disk: found, hasher, epoch: last, digest }
+}
+
+/// The last epoch on a disk that a start would find, and how many panes have entries.
+fn committed(disk: &SimDisk) -> (u64, usize) {
+    let examined = examine(&SimFiles::new(disk, "/j")).expect("nothing is damaged");
+    let Some(examined) = examined else { return (0, 0) };
+    let Some(journals) = RecoveredJournals::new(examined.recovered()) else { return (0, 0) };
+    let restore = Restore::open(&journals).expect("the epoch can be read");
+    let mut panes = BTreeSet::new();
+    for manifest in restore.contents().manifests() {
+        let note = &mut |_, record: Record<'_>| {
+            match record {
+                Record::Entries(section) => drop(panes.insert(section.pane)),
+                Record::PaneDropped(pane) => drop(panes.remove(&pane)),
+                Record::PaneNote { .. } | Record::OperatorNote(_) => {}
+            }
+            Ok(())
+        };
+        restore.records(manifest, note).expect("nothing is damaged");
+    }
+    (restore.epoch().number(), panes.len())
 }
 
 /// A run that came to its end.

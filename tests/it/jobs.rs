@@ -5,8 +5,8 @@
 //! connects) · `subscribers` (slow ones) · `times` (silent connections, wrong clocks) · `follow` ·
 //! `frames` (the native protocol) · `durable_frames` (the same across crashes) · `arrow` (Arrow's IPC) ·
 //! `generated` (jobs that make their input) · `http` (status and metrics) · `why` (what is wrong with a
-//! running job) · `signals` · `finished` (running again) · `exactly_once` (killed again and again) ·
-//! `faults` (exit codes) · `examples` (the jobs of `config/` and of the README).
+//! running job) · `signals` · `finished` (running again) · `inspect` (what is kept) · `exactly_once`
+//! (killed again and again) · `faults` (exit codes) · `examples` (the jobs of `config/` and of the README).
 
 mod arrow;
 mod bids;
@@ -22,6 +22,7 @@ mod follow;
 mod frames;
 mod generated;
 mod http;
+mod inspect;
 mod lines;
 mod screen;
 mod signals;

@@ -104,7 +104,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("ratatui", &["control/screen"]),
     ("crossterm", &["control/screen"]),
     ("hdrhistogram", &["metrics", "loadgen"]),
-    ("serde_json", &["control", "journal", "loadgen"]),
+    ("serde_json", &["control", "inspect", "journal", "loadgen"]),
 ];
 
 /// The islands.

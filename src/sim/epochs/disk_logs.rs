@@ -77,6 +77,11 @@ impl DiskLogs {
         }
         found
     }
+
+    /// Where they are.
+    pub(super) fn disk(&self) -> SimDisk {
+        self.disk.clone()
+    }
 }
 
 fn find(disk: &SimDisk, run: u32) -> Recovered<SimFiles> {
