@@ -224,18 +224,24 @@ fn load(path: &Path) -> Result<Job, JobError> {
 
 /// Results are written at the end, perhaps days from now: that they can be is looked at first.
 fn check_output(flag: &str, path: &Path) -> Result<(), JobError> {
+    if path.is_dir() {
+        let line = format!("{flag} {} is a directory; name a file", path.display());
+        return Err(JobError { class: ErrorClass::Configuration, lines: vec![line] });
+    }
+    check_parent(flag, path)
+}
+
+/// What is to be created can be.
+fn check_parent(flag: &str, path: &Path) -> Result<(), JobError> {
     let parent = match path.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         _ => Path::new("."),
     };
-    let problem = if path.is_dir() {
-        "is a directory; name a file"
-    } else if !parent.is_dir() {
-        "is in a directory that does not exist; create it first"
-    } else {
+    if parent.is_dir() {
         return Ok(());
-    };
-    let line = format!("{flag} {} {problem}", path.display());
+    }
+    let line =
+        format!("{flag} {} is in a directory that does not exist; create it first", path.display());
     Err(JobError { class: ErrorClass::Configuration, lines: vec![line] })
 }
 

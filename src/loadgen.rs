@@ -5,7 +5,8 @@
 //! `job` (the program measured) · `floor` (the least possible; `bench floor`) · `latency` (`bench latency`) · `bounded` (a job run to
 //! its end) · `throughput` (`bench throughput`) ·
 //! `workloads` (`bench nexmark` and its like).
-//! Beside them: `figures`, `spread`, `table`, `machine`, `hdr_log` (results) · `progress` · `error`.
+//! Beside them: `figures`, `trace` (of a run) · `spread`, `table`, `machine`, `commit`, `hdr_log` · `result` (what a
+//! bench leaves in a folder) · `progress` · `error`.
 //!
 //! Invariants
 //! - Send times are fixed in advance and latencies count from them: a stall is never left out.
@@ -13,6 +14,7 @@
 //! - A floor alternates with what is compared to it, in the same command.
 
 mod bounded;
+mod commit;
 mod cpus;
 mod driver;
 mod error;
@@ -25,10 +27,12 @@ mod machine;
 mod options;
 mod pacing;
 mod progress;
+mod result;
 mod script;
 mod spread;
 mod table;
 mod throughput;
+mod trace;
 mod verify;
 mod wire;
 mod workloads;
@@ -39,6 +43,7 @@ pub use floor::{FloorOptions, FloorReport, floor};
 pub use latency::{BUNDLED_UNWANTED_EVERY, LatencyReport, latency};
 pub use options::{BenchCpus, LatencyOptions, LoadOptions, Subject};
 pub use pacing::{RATE_MAX, Shape};
+pub use result::BenchResult;
 pub use throughput::{
     BoundedFloor, BoundedOptions, SearchOptions, ThroughputReport, bounded, sustainable,
 };

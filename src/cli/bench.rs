@@ -8,11 +8,13 @@ mod throughput;
 mod values;
 mod workloads;
 
+use std::path::PathBuf;
+
 use clap::{Args, Subcommand};
 
-use super::print;
+use super::{check_parent, print};
 use crate::control::{ErrorClass, JobError};
-use crate::loadgen::{BenchCpus, BenchError, BenchErrorKind, Suite};
+use crate::loadgen::{BenchCpus, BenchError, BenchErrorKind, BenchResult, Suite};
 
 /// What can be measured.
 #[derive(Subcommand, Debug)]
@@ -68,6 +70,36 @@ struct CpuArgs {
 impl CpuArgs {
     fn resolve(&self) -> Result<BenchCpus, JobError> {
         Ok(BenchCpus::resolve(self.generator_cpu, &self.job_cpus)?)
+    }
+}
+
+/// Where a result goes besides standard output.
+#[derive(Args, Debug)]
+struct OutArgs {
+    /// Write the result to DIRECTORY: result.json, and report.html for people
+    #[arg(long, value_name = "DIRECTORY")]
+    out: Option<PathBuf>,
+}
+
+impl OutArgs {
+    /// Results are written at the end, perhaps days from now: that they can be is looked at first.
+    fn check(&self) -> Result<(), JobError> {
+        let Some(directory) = &self.out else { return Ok(()) };
+        let problem = if directory.is_dir() {
+            return Ok(());
+        } else if directory.exists() {
+            "is a file; name a directory"
+        } else {
+            return check_parent("--out", directory);
+        };
+        Err(refused(format!("--out {} {problem}", directory.display())))
+    }
+
+    fn write(&self, result: impl FnOnce() -> BenchResult) -> Result<(), JobError> {
+        match &self.out {
+            Some(directory) => Ok(result().write(directory)?),
+            None => Ok(()),
+        }
     }
 }
 

@@ -10,6 +10,7 @@ use serde_json::Value;
 use super::error::{BenchError, BenchErrorKind};
 use super::job::{RunningJob, Scratch};
 use super::progress::say;
+use super::trace::RunTrace;
 use crate::limits::PROGRESS_INTERVAL;
 use crate::reactor::{self, Clock, SystemClock};
 
@@ -43,6 +44,10 @@ impl BoundedRun {
         self.cpu_seconds / (self.records_in as f64 / 1e6)
     }
 
+    pub(super) fn memory_mebibytes(&self) -> f64 {
+        self.memory_peak_bytes as f64 / f64::from(1 << 20)
+    }
+
     /// From the document that `pelton run --report` writes.
     fn of_report(report: &Value) -> Option<BoundedRun> {
         let sum = |part: &str, field: &str| {
@@ -61,14 +66,16 @@ impl BoundedRun {
     }
 }
 
-/// Runs a job on `cpus`, one core on each. `None` when it was stopped before its end.
+/// Runs a job on `cpus`, one core on each, of `records` as far as that is known. `None` when it was stopped
+/// before its end.
 pub(super) fn run_to_end(
     job_file: &Path,
     cpus: &[usize],
     scratch: &Scratch,
     label: &str,
+    records: Option<u64>,
     stop: &AtomicBool,
-) -> Result<Option<BoundedRun>, BenchError> {
+) -> Result<Option<(BoundedRun, RunTrace)>, BenchError> {
     let mut job = RunningJob::start(job_file, cpus, scratch)?;
     let began_ns = SystemClock.monotonic_ns();
     let mut said = Duration::ZERO;
@@ -83,14 +90,16 @@ pub(super) fn run_to_end(
         let passed = Duration::from_nanos(SystemClock.monotonic_ns() - began_ns);
         if passed - said >= PROGRESS_INTERVAL {
             said = passed;
-            say(&format!("{label}: {:.0} s", passed.as_secs_f64()));
+            let last = job.counts().last().map(|(_, records_in, _)| *records_in);
+            say(&format!("{label}: {}", progress(passed.as_secs_f64(), last, records)));
         }
         reactor::sleep(PAUSE);
     };
     if !status.success() {
         return Err(job.ended_early(status));
     }
-    let run = job.report().as_ref().and_then(BoundedRun::of_report);
+    let report = job.report();
+    let run = report.as_ref().and_then(BoundedRun::of_report);
     let run = run.ok_or_else(|| {
         BenchError::new(BenchErrorKind::Io, "the job ended, and its report cannot be read")
     })?;
@@ -98,12 +107,33 @@ pub(super) fn run_to_end(
         let line = "the job read no record: there is nothing to measure";
         return Err(BenchError::new(BenchErrorKind::Configuration, line));
     }
-    Ok(Some(run))
+    let mut counts = job.counts();
+    counts.push((run.wall_seconds, run.records_in, run.rows_out));
+    let trace = RunTrace { counts, ..RunTrace::default() }.with_stages(report.as_ref());
+    Ok(Some((run, trace)))
+}
+
+/// How far a run is that has read so many of so many records.
+fn progress(passed: f64, done: Option<u64>, records: Option<u64>) -> String {
+    let Some(done) = done.filter(|done| *done > 0) else { return format!("{passed:.0} s") };
+    let rate = done as f64 / passed;
+    let left = records.map_or(String::new(), |records| {
+        format!(", {:.0} s left", records.saturating_sub(done) as f64 / rate)
+    });
+    format!("{passed:.0} s{left}, {done} records ({rate:.0}/s)")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn progress_says_what_is_known() {
+        assert_eq!(progress(2.0, None, Some(9)), "2 s");
+        assert_eq!(progress(2.0, Some(100), None), "2 s, 100 records (50/s)");
+        assert_eq!(progress(2.0, Some(100), Some(400)), "2 s, 6 s left, 100 records (50/s)");
+        assert_eq!(progress(2.0, Some(100), Some(90)), "2 s, 0 s left, 100 records (50/s)");
+    }
 
     #[test]
     fn a_report_becomes_figures() {

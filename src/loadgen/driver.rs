@@ -18,6 +18,7 @@ use super::error::{BenchError, BenchErrorKind};
 use super::options::LoadOptions;
 use super::pacing::Pacing;
 use super::script::{Author, Script};
+use super::trace::{Flow, add_at};
 use super::verify::{Arrival, Findings, Verifier};
 use super::wire::{FrameRecords, RecordWriter, ResultReader, ResultRow, WireFormat};
 use crate::metrics::LatencyHistogram;
@@ -82,9 +83,13 @@ pub(super) struct Measured {
     /// Records that were due and had no result, at times since the beginning in seconds; without the
     /// warm-up.
     pub(super) queue: Vec<(f64, f64)>,
+    /// By interval of the time in which it was sent or came.
+    pub(super) flow: Flow,
     pub(super) sent: u64,
     /// Until the last record was sent and its gap had passed.
     pub(super) send_time: Duration,
+    /// Of it, without the warm-up.
+    pub(super) measured_time: Duration,
     pub(super) cpu: Duration,
     pub(super) interrupted: bool,
 }
@@ -230,6 +235,7 @@ struct Driver {
     warm_up_ns: u64,
     interval_ns: u64,
     intervals: Vec<LatencyHistogram>,
+    flow: Flow,
     lateness: LatencyHistogram,
     sent: u64,
     last_sent_ns: u64,
@@ -284,6 +290,7 @@ impl Driver {
             warm_up_ns: nanos(load.warm_up),
             interval_ns: nanos(interval),
             intervals: vec![LatencyHistogram::new(); count],
+            flow: Flow::new(count),
             lateness: LatencyHistogram::new(),
             sent: 0,
             last_sent_ns: 0,
@@ -375,7 +382,9 @@ impl Driver {
             queue: self.queue,
             findings: self.verifier.finish(self.sent),
             sent: self.sent,
+            flow: self.flow,
             send_time: Duration::from_nanos(send_time_ns),
+            measured_time: Duration::from_nanos(send_time_ns.saturating_sub(self.warm_up_ns)),
             cpu: reactor::thread_cpu() - cpu_before,
             interrupted,
         })
@@ -410,6 +419,8 @@ impl Driver {
         }
         if self.sent > before {
             self.last_sent_ns = now_ns;
+            let measured_ns = now_ns.checked_sub(self.warm_up_ns);
+            add_at(&mut self.flow.sent, measured_ns, self.interval_ns, self.sent - before);
             self.live.sent.store(self.sent, Ordering::Relaxed);
         }
         Ok(())
@@ -440,6 +451,7 @@ impl Driver {
         };
         let now_ns = SystemClock.monotonic_ns() - self.began_ns;
         self.last_arrival_ns = now_ns;
+        let before = self.verifier.received();
         let Driver { reader, buffer, verifier, intervals, opened, .. } = self;
         let (sent, warm_up_ns, interval_ns) = (self.sent, self.warm_up_ns, self.interval_ns);
         reader.feed(&buffer[..bytes], |row| match row {
@@ -456,7 +468,10 @@ impl Driver {
                 }
             }
         });
-        self.live.received.store(self.verifier.received(), Ordering::Relaxed);
+        let received = self.verifier.received();
+        let measured_ns = now_ns.checked_sub(warm_up_ns);
+        add_at(&mut self.flow.received, measured_ns, interval_ns, received - before);
+        self.live.received.store(received, Ordering::Relaxed);
         Ok(())
     }
 

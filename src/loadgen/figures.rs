@@ -1,16 +1,21 @@
 //! Figures: one run as it is reported.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use super::driver::Measured;
+use super::trace::RunTrace;
 use crate::metrics::LatencyHistogram;
 use crate::reactor::ProcessUsage;
 
 /// Names of the latencies that are compared, in order.
 pub(super) const LATENCY_NAMES: [&str; 6] = ["p50", "p90", "p99", "p99.9", "p99.99", "max"];
 
+/// What the first of them stand for; `max` is no share.
+pub(super) const LATENCY_QUANTILES: [f64; 5] = [0.5, 0.9, 0.99, 0.999, 0.9999];
+
 /// Microseconds.
-#[derive(Clone, Copy, PartialEq, Serialize, Debug)]
+#[derive(Clone, Copy, PartialEq, Serialize, Deserialize, Debug)]
 pub(super) struct Latencies {
     p50: f64,
     p90: f64,
@@ -82,6 +87,9 @@ pub(super) struct RunFigures {
     pub(super) interrupted: bool,
     #[serde(skip)]
     pub(super) is_clean: bool,
+    /// For the curves of a result.
+    #[serde(skip)]
+    pub(super) trace: RunTrace,
 }
 
 impl RunFigures {
@@ -109,7 +117,21 @@ impl RunFigures {
             memory_peak_bytes: used.map(|used| used.memory_peak_bytes).filter(|bytes| *bytes > 0),
             interrupted: measured.interrupted,
             is_clean: findings.are_clean(),
+            trace: RunTrace::new(measured),
         }
+    }
+
+    /// With the stages that the job's own report names.
+    pub(super) fn with_stages(self, report: Option<&Value>) -> RunFigures {
+        RunFigures { trace: self.trace.with_stages(report), ..self }
+    }
+
+    pub(super) fn cpu_seconds_per_million(&self) -> Option<f64> {
+        self.cpu_seconds.map(|seconds| seconds / (self.sent as f64 / 1e6))
+    }
+
+    pub(super) fn memory_mebibytes(&self) -> Option<f64> {
+        self.memory_peak_bytes.map(|bytes| bytes as f64 / f64::from(1 << 20))
     }
 
     /// What was wrong with the results, in one line; `None` when nothing was.

@@ -222,6 +222,11 @@ impl RunningJob {
         serde_json::from_str(&fs::read_to_string(&self.report).ok()?).ok()
     }
 
+    /// What it has said of its progress: seconds, records in, rows out.
+    pub(super) fn counts(&self) -> Vec<(f64, u64, u64)> {
+        self.messages().lines().filter_map(count).collect()
+    }
+
     fn messages(&self) -> String {
         fs::read(&self.messages)
             .map_or_else(|_| String::new(), |bytes| String::from_utf8_lossy(&bytes).into_owned())
@@ -244,6 +249,14 @@ fn listens(said: &str, connector: &str) -> Option<SocketAddr> {
             && line.strip_prefix("note: ").is_some_and(|line| line.starts_with(connector))
     })?;
     line.rsplit(' ').next()?.parse().ok()
+}
+
+/// `1.0 s  in 123 (123/s)  out 7 (7/s)` and more.
+fn count(line: &str) -> Option<(f64, u64, u64)> {
+    let words: Vec<&str> = line.split_whitespace().take(6).collect();
+    let [seconds, "s", "in", records_in, _, "out"] = words[..] else { return None };
+    let rows_out = line.split_whitespace().nth(6)?;
+    Some((seconds.parse().ok()?, records_in.parse().ok()?, rows_out.parse().ok()?))
 }
 
 fn nanos(time: Duration) -> u64 {
@@ -271,6 +284,17 @@ mod tests {
             Some("1.2.3.4:5"),
             Some("[::1]:9"),
         );
+    }
+
+    #[test]
+    fn lines_of_progress_are_read() {
+        let line = "     1.5 s  in 1200 (800/s)  out 30 (20/s)  late 0  rejected 0";
+        assert_eq!(count(line), Some((1.5, 1_200, 30)));
+        for other in
+            ["", "note: in 5", "     1.5 s  in 1200 (800/s)  out", "x s  in 1 (1/s)  out 1 (1/s)"]
+        {
+            assert_eq!(count(other), None, "{other}");
+        }
     }
 
     #[test]

@@ -97,7 +97,7 @@ impl Bench<'_> {
         let job = match &self.options.subject {
             Subject::Running { input, output } => {
                 let target = Target { input: *input, output: *output };
-                let label = format!("{rate}/s, run {run}, job");
+                let label = self.label(rate, run, "job");
                 let measured = self.drive(target, &self.options.load, rate, &label, || Ok(()))?;
                 log.add("job", rate, &measured);
                 RunFigures::new(&measured, None)
@@ -116,7 +116,7 @@ impl Bench<'_> {
         // A relay filters nothing, and passes on lines.
         let format = self.options.load.format.as_lines();
         let load = LoadOptions { unwanted_every: 0, format, ..self.options.load.clone() };
-        let label = format!("{rate}/s, run {run}, relay");
+        let label = self.label(rate, run, "relay");
         let measured = self.drive(relay.target(), &load, rate, &label, || Ok(()))?;
         let cpu = relay.stop()?;
         let used = ProcessUsage { cpu, memory_bytes: 0, memory_peak_bytes: 0 };
@@ -134,7 +134,7 @@ impl Bench<'_> {
         let mut job = RunningJob::start(&job_file, &self.options.cpus.job, &self.scratch)?;
         let target = job.target()?;
         let before = job.usage();
-        let label = format!("{rate}/s, run {run}, pelton");
+        let label = self.label(rate, run, "pelton");
         let driven = self.drive(target, &self.options.load, rate, &label, || job.expect_alive());
         let measured = match driven {
             Ok(measured) => measured,
@@ -142,9 +142,13 @@ impl Bench<'_> {
             Err(error) => return Err(job.death().unwrap_or(error)),
         };
         let used = job.used_since(before);
-        job.stop()?;
+        let report = job.stop()?;
         log.add("pelton", rate, &measured);
-        Ok(RunFigures::new(&measured, used))
+        Ok(RunFigures::new(&measured, used).with_stages(report.as_ref()))
+    }
+
+    fn label(&self, rate: u64, run: u32, subject: &str) -> String {
+        format!("{rate}/s, run {run} of {}, {subject}", self.options.runs)
     }
 
     /// On the generator's CPU, with a line of progress each second.

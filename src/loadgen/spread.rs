@@ -1,13 +1,13 @@
 //! Spread: one figure over several runs, and which of the runs count.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// A run is judged by a figure only while the floor's own is at most so many times its median: beyond,
 /// the machine stalled by itself.
 pub(super) const FLOOR_FACTOR_MAX: f64 = 3.0;
 
 /// Median and ends.
-#[derive(Clone, Copy, PartialEq, Serialize, Debug)]
+#[derive(Clone, Copy, PartialEq, Serialize, Deserialize, Debug)]
 pub(super) struct Spread {
     pub(super) median: f64,
     pub(super) min: f64,

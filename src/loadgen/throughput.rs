@@ -124,7 +124,7 @@ pub fn bounded(options: &BoundedOptions) -> Result<ThroughputReport, BenchError>
     assert!(options.runs > 0 && !options.cpus.is_empty());
     let (scratch, stop) = (Scratch::new()?, stop_flag()?);
     let mut runs = Vec::new();
-    for run in 1..=options.runs {
+    for number in 1..=options.runs {
         let cpu = options.cpus[0];
         let floor = match options.floor.clone() {
             BoundedFloor::None => None,
@@ -136,10 +136,12 @@ pub fn bounded(options: &BoundedOptions) -> Result<ThroughputReport, BenchError>
                 Some(on_cpu(cpu, move || read_floor(&files, FLOOR_TIME), |_| Ok(()))??)
             }
         };
-        let label = format!("run {run} of {}", options.runs);
+        let label = format!("run {number} of {}", options.runs);
         say(&label);
-        match run_to_end(&options.job_file, &options.cpus, &scratch, &label, &stop)? {
-            Some(job) => runs.push(BoundedFigures::new(job, floor)),
+        // As many as last time.
+        let records = runs.last().map(|run: &BoundedFigures| run.run.records_in);
+        match run_to_end(&options.job_file, &options.cpus, &scratch, &label, records, &stop)? {
+            Some((run, trace)) => runs.push(BoundedFigures { run, floor, trace }),
             None => break,
         }
     }
@@ -166,8 +168,9 @@ impl Bench<'_> {
             // A job that died is the cause of whatever else happened.
             Err(error) => return Err(job.death().unwrap_or(error)),
         };
-        job.stop()?;
-        let trial = self.judge(rate, &measured, used);
+        let report = job.stop()?;
+        let mut trial = self.judge(rate, &measured, used);
+        trial.figures = trial.figures.with_stages(report.as_ref());
         let verdict = if trial.sustained { "sustained" } else { "not sustained" };
         say(&format!("{rate}/s: {verdict}"));
         Ok(trial)

@@ -102,8 +102,9 @@ impl Bench<'_> {
             let label = format!("{}, run {run} of {}", workload.name, self.options.runs);
             say(&label);
             let cpus = &self.options.cpus;
-            match run_to_end(&job_file, cpus, &self.scratch, &label, &self.stop)? {
-                Some(job) => runs.push(QueryRun { job, floor }),
+            let rows = Some(self.options.rows);
+            match run_to_end(&job_file, cpus, &self.scratch, &label, rows, &self.stop)? {
+                Some((job, trace)) => runs.push(QueryRun { job, floor, trace }),
                 None => break,
             }
         }
@@ -119,7 +120,8 @@ impl Bench<'_> {
         let text = workload.maker(self.options.rows, &directory.display().to_string());
         let maker = self.scratch.write("maker.toml", &text)?;
         say(&format!("making {} rows as JSON", self.options.rows));
-        run_to_end(&maker, &self.options.cpus[..1], &self.scratch, "making rows", &self.stop)?;
+        let (cpus, rows) = (&self.options.cpus[..1], Some(self.options.rows));
+        run_to_end(&maker, cpus, &self.scratch, "making rows", rows, &self.stop)?;
         self.made = Some(directory.clone());
         Ok(directory)
     }

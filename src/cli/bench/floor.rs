@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use clap::Args;
 
-use super::{CpuArgs, conclude, refused, values};
+use super::{CpuArgs, OutArgs, conclude, refused, values};
 use crate::control::JobError;
 use crate::loadgen::{self, FloorOptions};
 
@@ -22,6 +22,8 @@ pub(in crate::cli) struct FloorArgs {
     dir: PathBuf,
     #[command(flatten)]
     cpus: CpuArgs,
+    #[command(flatten)]
+    out: OutArgs,
     /// Print a JSON document instead of a table
     #[arg(long)]
     json: bool,
@@ -31,6 +33,7 @@ pub(super) fn run(args: FloorArgs) -> Result<(), JobError> {
     if !args.dir.is_dir() {
         return Err(refused(format!("--dir {} is no directory", args.dir.display())));
     }
+    args.out.check()?;
     let options = FloorOptions {
         cpus: args.cpus.resolve()?,
         rounds: args.rounds,
@@ -38,6 +41,7 @@ pub(super) fn run(args: FloorArgs) -> Result<(), JobError> {
         directory: args.dir,
     };
     let report = loadgen::floor(&options)?;
+    args.out.write(|| report.result())?;
     let text = if args.json { report.to_json() } else { report.to_text() };
     conclude(&text, Vec::new())
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use clap::{Args, ValueEnum};
 
 use super::super::{check_output, load};
-use super::{CpuArgs, RUNS_MAX, conclude, refused, values};
+use super::{CpuArgs, OutArgs, RUNS_MAX, conclude, refused, values};
 use crate::config::{Job, SinkConnector, SourceConnector, TcpEndpoint};
 use crate::control::{self, JobError};
 use crate::loadgen::{
@@ -89,6 +89,8 @@ pub(in crate::cli) struct LatencyArgs {
     /// Write every second's latencies to FILE, for HdrHistogram's tools
     #[arg(long, value_name = "FILE")]
     hdr: Option<PathBuf>,
+    #[command(flatten)]
+    out: OutArgs,
     /// Print a JSON document instead of tables
     #[arg(long)]
     json: bool,
@@ -135,15 +137,16 @@ impl From<FormatChoice> for WireFormat {
 }
 
 pub(super) fn run(args: LatencyArgs) -> Result<(), JobError> {
-    let json = args.json;
-    let options = options(args)?;
+    args.out.check()?;
+    let options = options(&args)?;
     let report = loadgen::latency(&options)?;
-    let text = if json { report.to_json() } else { report.to_text() };
+    args.out.write(|| report.result())?;
+    let text = if args.json { report.to_json() } else { report.to_text() };
     conclude(&text, report.faults())
 }
 
 /// Looks at everything that can be wrong; does nothing.
-fn options(args: LatencyArgs) -> Result<LatencyOptions, JobError> {
+fn options(args: &LatencyArgs) -> Result<LatencyOptions, JobError> {
     let total = args.warm_up + args.duration;
     for rate in &args.rate {
         let records = u128::from(*rate) * total.as_nanos() / 1_000_000_000;
@@ -158,11 +161,11 @@ fn options(args: LatencyArgs) -> Result<LatencyOptions, JobError> {
         check_output("--hdr", path)?;
     }
     let asked = args.format.map(WireFormat::from);
-    let (subject, format) = match (args.input.zip(args.output), args.job) {
+    let (subject, format) = match (args.input.zip(args.output), &args.job) {
         (Some((input, output)), _) => (Subject::Running { input, output }, asked),
         (None, Some(path)) => {
-            let format = format_of(&path, asked)?;
-            (Subject::JobFile(path), Some(format))
+            let format = format_of(path, asked)?;
+            (Subject::JobFile(path.clone()), Some(format))
         }
         (None, None) => (Subject::Bundled, asked),
     };
@@ -187,12 +190,12 @@ fn options(args: LatencyArgs) -> Result<LatencyOptions, JobError> {
             verify: args.verify,
             seed: args.seed,
         },
-        rates: args.rate,
+        rates: args.rate.clone(),
         runs: args.runs,
         subject,
         floor,
         cpus: args.cpus.resolve()?,
-        hdr_log: args.hdr,
+        hdr_log: args.hdr.clone(),
     })
 }
 

@@ -7,7 +7,7 @@ use clap::Args;
 
 use super::super::load;
 use super::latency::{format_of, record_bytes};
-use super::{CpuArgs, RUNS_MAX, conclude, refused, values};
+use super::{CpuArgs, OutArgs, RUNS_MAX, conclude, refused, values};
 use crate::config::{Job, SourceConnector};
 use crate::control::{self, JobError};
 use crate::loadgen::{
@@ -49,12 +49,15 @@ pub(in crate::cli) struct ThroughputArgs {
     connections: u16,
     #[command(flatten)]
     cpus: CpuArgs,
+    #[command(flatten)]
+    out: OutArgs,
     /// Print a JSON document instead of tables
     #[arg(long)]
     json: bool,
 }
 
 pub(super) fn run(args: ThroughputArgs) -> Result<(), JobError> {
+    args.out.check()?;
     let report = match &args.job {
         Some(path) => {
             let job = load(path)?;
@@ -67,6 +70,7 @@ pub(super) fn run(args: ThroughputArgs) -> Result<(), JobError> {
         }
         None => loadgen::sustainable(&search_options(&args, WireFormat::Json)?)?,
     };
+    args.out.write(|| report.result())?;
     let text = if args.json { report.to_json() } else { report.to_text() };
     conclude(&text, Vec::new())
 }

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
-use super::{RUNS_MAX, conclude, refused, values};
+use super::{OutArgs, RUNS_MAX, conclude, refused, values};
 use crate::control::JobError;
 use crate::loadgen::{self, RowSource, Suite, WorkloadOptions, core_cpus};
 use crate::stdx::did_you_mean;
@@ -35,6 +35,8 @@ pub(in crate::cli) struct WorkloadArgs {
     /// Where files made beforehand go for the while. Default: the directory for temporary files
     #[arg(long, value_name = "DIRECTORY")]
     dir: Option<PathBuf>,
+    #[command(flatten)]
+    out: OutArgs,
     /// Print a JSON document instead of a table
     #[arg(long)]
     json: bool,
@@ -76,7 +78,7 @@ fn measure(suite: Suite, queries: Vec<String>, args: WorkloadArgs) -> Result<(),
     if let Some(directory) = args.dir.as_ref().filter(|directory| !directory.is_dir()) {
         return Err(refused(format!("--dir {} is no directory", directory.display())));
     }
-    let json = args.json;
+    args.out.check()?;
     let options = WorkloadOptions {
         suite,
         queries,
@@ -87,6 +89,7 @@ fn measure(suite: Suite, queries: Vec<String>, args: WorkloadArgs) -> Result<(),
         directory: args.dir,
     };
     let report = loadgen::workloads(&options)?;
-    let text = if json { report.to_json() } else { report.to_text() };
+    args.out.write(|| report.result())?;
+    let text = if args.json { report.to_json() } else { report.to_text() };
     conclude(&text, Vec::new())
 }

@@ -12,10 +12,12 @@ use super::super::machine::Machine;
 use super::super::options::{BenchCpus, LoadOptions};
 use super::super::pacing::Shape;
 use super::super::progress::{on_cpu, say, stop_flag};
+use super::super::result::{BenchResult, Better, Charts, Figure, ResultHead};
 use super::super::spread::Spread;
 use super::super::table::{Table, figure};
 use super::super::wire::WireFormat;
 use super::{Relay, Sample, disk, generators, latency_samples, memory, network};
+use crate::reactor::{Clock, SystemClock};
 use crate::workload::KeyDistribution;
 
 /// Version of the document's form.
@@ -83,13 +85,21 @@ const FLOORS: [(&str, Measure); 9] = [
 pub fn floor(options: &FloorOptions) -> Result<FloorReport, BenchError> {
     assert!(options.rounds > 0);
     let stop = stop_flag()?;
+    let began_ns = SystemClock.monotonic_ns();
     let mut floors: Vec<FloorFigure> = Vec::new();
     for round in 1..=options.rounds {
-        say(&format!("floor: round {round} of {}", options.rounds));
-        for (name, measure) in FLOORS {
+        for (place, (name, measure)) in FLOORS.into_iter().enumerate() {
             if stop.load(Ordering::Relaxed) {
                 break;
             }
+            let rounds_left = f64::from(options.rounds - round);
+            let left = rounds_left * FLOORS.len() as f64 + (FLOORS.len() - place) as f64;
+            say(&format!(
+                "round {round} of {}, {name}: {:.0} s, {:.0} s left",
+                options.rounds,
+                Duration::from_nanos(SystemClock.monotonic_ns() - began_ns).as_secs_f64(),
+                left * options.time.as_secs_f64()
+            ));
             let owned = options.clone();
             let body = move || measure(&owned);
             let samples = on_cpu(options.cpus.generator, body, |_| Ok(()))??;
@@ -145,6 +155,39 @@ fn relay(options: &FloorOptions) -> Result<Vec<Sample>, BenchError> {
 }
 
 impl FloorReport {
+    /// Floors without a figure.
+    fn missing(&self) -> impl Iterator<Item = &'static str> {
+        let names = FLOORS.iter().map(|(name, _)| *name);
+        names.filter(|name| !self.floors.iter().any(|it| it.floor == *name))
+    }
+
+    /// For a folder of results.
+    pub fn result(&self) -> BenchResult {
+        let figures = self.floors.iter().filter_map(|it| {
+            let better = if it.unit == "µs" { Better::Lower } else { Better::Higher };
+            let values = it.values.iter().copied();
+            Figure::of((it.floor, it.figure, ""), (it.unit, better), values)
+        });
+        let configuration = vec![
+            ("rounds", self.rounds.to_string()),
+            ("seconds", self.seconds.to_string()),
+            ("directory", self.directory.clone()),
+        ];
+        let head = ResultHead {
+            bench: self.bench,
+            machine: &self.machine,
+            configuration,
+            interrupted: self.interrupted,
+            caveats: Vec::new(),
+            not_measured: self
+                .missing()
+                .map(|name| format!("{name}: not supported here"))
+                .collect(),
+            document: self.to_json(),
+        };
+        BenchResult::new(head, figures.collect(), Charts::default())
+    }
+
     /// As a document, with a line end.
     pub fn to_json(&self) -> String {
         let text = serde_json::to_string_pretty(self).expect("plain data can be written as JSON");
@@ -169,10 +212,8 @@ impl FloorReport {
             self.directory,
             table.render()
         );
-        for (name, _) in FLOORS {
-            if !self.floors.iter().any(|it| it.floor == name) {
-                text += &format!("{name}: not supported here\n");
-            }
+        for name in self.missing() {
+            text += &format!("{name}: not supported here\n");
         }
         if self.interrupted {
             text += "interrupted: this is what was measured until then\n";

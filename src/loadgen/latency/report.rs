@@ -1,6 +1,10 @@
 //! What `bench latency` prints: a table for people, or a document for programs.
 //!
+//! Read: `result` (the same for a folder of results).
+//!
 //! Field names carry their units. `schema` counts up when a field changes its meaning.
+
+mod result;
 
 use std::collections::BTreeMap;
 
@@ -68,6 +72,23 @@ impl RateFigures {
 
 impl Comparison {
     fn of(runs: &[RunPair], place: usize) -> Comparison {
+        let Judged { floor, job } = Judged::new(runs, place);
+        let floor = floor.and_then(Spread::of);
+        let runs_judged = job.len();
+        let job = Spread::of(job).expect("the run with the floor's median is judged");
+        let ratio = floor.map(|floor| job.median / floor.median).filter(|ratio| ratio.is_finite());
+        Comparison { floor, job, ratio, runs_judged }
+    }
+}
+
+/// A latency in the runs that are judged by it.
+struct Judged {
+    floor: Option<Vec<f64>>,
+    job: Vec<f64>,
+}
+
+impl Judged {
+    fn new(runs: &[RunPair], place: usize) -> Judged {
         let value = |figures: &RunFigures| figures.latency_us.all()[place];
         let floor: Option<Vec<f64>> =
             runs.iter().map(|pair| pair.floor.as_ref().map(value)).collect();
@@ -75,16 +96,12 @@ impl Comparison {
             Some(floor) => judged(floor),
             None => vec![true; runs.len()],
         };
-        let of_judged = |values: &[f64]| {
-            let kept = values.iter().zip(&judged).filter(|(_, judged)| **judged);
-            Spread::of(kept.map(|(kept, _)| *kept))
+        let of_judged = |values: Vec<f64>| {
+            let kept = values.into_iter().zip(&judged).filter(|(_, judged)| **judged);
+            kept.map(|(kept, _)| kept).collect()
         };
-        let job: Vec<f64> = runs.iter().map(|pair| value(&pair.job)).collect();
-        let job = of_judged(&job).expect("the run with the floor's median is judged");
-        let floor = floor.and_then(|floor| of_judged(&floor));
-        let ratio = floor.map(|floor| job.median / floor.median).filter(|ratio| ratio.is_finite());
-        let runs_judged = judged.iter().filter(|judged| **judged).count();
-        Comparison { floor, job, ratio, runs_judged }
+        let job = of_judged(runs.iter().map(|pair| value(&pair.job)).collect());
+        Judged { floor: floor.map(of_judged), job }
     }
 }
 

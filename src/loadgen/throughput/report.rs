@@ -1,4 +1,8 @@
 //! What `bench throughput` prints: a table for people, or a document for programs.
+//!
+//! Read: `result` (the same for a folder of results).
+
+mod result;
 
 use serde::Serialize;
 
@@ -7,6 +11,7 @@ use super::super::figures::RunFigures;
 use super::super::machine::Machine;
 use super::super::spread::{Spread, judged};
 use super::super::table::{Table, figure, mebibytes};
+use super::super::trace::RunTrace;
 use super::{BoundedOptions, SearchOptions};
 
 /// Version of the document's form.
@@ -24,6 +29,10 @@ pub struct ThroughputReport {
     job: String,
     cores: usize,
     record_bytes: Option<usize>,
+    /// Rates nearer than this part of themselves are not told apart; null when the job ends by itself.
+    precision: Option<f64>,
+    #[serde(skip)]
+    configuration: Vec<(&'static str, String)>,
     interrupted: bool,
     /// Records per second; null when none was, or the job ends by itself.
     sustainable_rate: Option<u64>,
@@ -55,18 +64,16 @@ pub(super) struct Sustained {
 }
 
 /// A run of a job that ends by itself.
-#[derive(Clone, Copy, PartialEq, Serialize, Debug)]
+#[derive(Clone, PartialEq, Serialize, Debug)]
 pub(super) struct BoundedFigures {
-    run: BoundedRun,
+    pub(super) run: BoundedRun,
     /// Bytes per second of a bare read of its files, or records per second of generators alone.
-    floor: Option<f64>,
+    pub(super) floor: Option<f64>,
+    #[serde(skip)]
+    pub(super) trace: RunTrace,
 }
 
 impl BoundedFigures {
-    pub(super) fn new(run: BoundedRun, floor: Option<f64>) -> BoundedFigures {
-        BoundedFigures { run, floor }
-    }
-
     fn ratio(&self) -> Option<f64> {
         let done = if self.run.bytes_in > 0 {
             self.run.bytes_per_second()
@@ -93,6 +100,8 @@ impl ThroughputReport {
             job: options.job_file.as_ref().map_or_else(bundled, |path| path.display().to_string()),
             cores: options.cpus.job.len(),
             record_bytes: Some(options.load.record_bytes),
+            precision: Some(options.precision),
+            configuration: result::describe_search(options),
             interrupted,
             sustainable_rate,
             trials,
@@ -113,6 +122,8 @@ impl ThroughputReport {
             job: options.job_file.display().to_string(),
             cores: options.cpus.len(),
             record_bytes: None,
+            precision: None,
+            configuration: result::describe_bounded(options),
             interrupted,
             sustainable_rate: None,
             trials: Vec::new(),
@@ -174,13 +185,9 @@ impl ThroughputReport {
     }
 
     fn sustained_text(&self, rate: u64) -> String {
-        let held = self.sustained.iter().filter(|run| run.trial.sustained).count();
-        let runs = self.sustained.len();
+        let (held, runs) = (self.held(), self.sustained.len());
         let mut text = format!("\nsustainable: {rate} records/s, again in {held} of {runs} runs\n");
-        // The time a floor takes is the inverse of its rate: longer means that the machine stalled.
-        let times: Vec<f64> = self.sustained.iter().map(|run| run.read_loop.recip()).collect();
-        let kept = self.sustained.iter().zip(judged(&times)).filter(|(_, judged)| *judged);
-        let kept: Vec<&Sustained> = kept.map(|(run, _)| run).collect();
+        let kept = self.judged();
         let megabytes = rate as f64 * (self.record_bytes.unwrap_or(0) + 1) as f64 / 1e6;
         let mut table = Table::new(&["figure", "median (least to most)"]);
         let mut row = |name: &str, value: &dyn Fn(&Sustained) -> Option<f64>| {
@@ -190,13 +197,8 @@ impl ThroughputReport {
         };
         row("MB/s in", &|_| Some(megabytes));
         row("records/s per core", &|_| Some(rate as f64 / self.cores as f64));
-        row("CPU s per million records", &|run| {
-            let figures = &run.trial.figures;
-            figures.cpu_seconds.map(|seconds| seconds / (figures.sent as f64 / 1e6))
-        });
-        row("peak memory, MiB", &|run| {
-            run.trial.figures.memory_peak_bytes.map(|bytes| bytes as f64 / f64::from(1 << 20))
-        });
+        row("CPU s per million records", &|run| run.trial.figures.cpu_seconds_per_million());
+        row("peak memory, MiB", &|run| run.trial.figures.memory_mebibytes());
         row("latency p50, µs", &|run| Some(run.trial.figures.latency_us.all()[0]));
         row("latency p99, µs", &|run| Some(run.trial.figures.latency_us.all()[2]));
         row("bare read loop, MB/s", &|run| Some(run.read_loop / 1e6));
@@ -206,19 +208,45 @@ impl ThroughputReport {
         text + &self.generator_text(rate)
     }
 
-    /// Whether the generator may have been the limit.
+    /// Runs at the rate found in which it was sustained again.
+    fn held(&self) -> usize {
+        self.sustained.iter().filter(|run| run.trial.sustained).count()
+    }
+
+    /// The runs at the rate found that count.
+    fn judged(&self) -> Vec<&Sustained> {
+        // The time a floor takes is the inverse of its rate: longer means that the machine stalled.
+        let times: Vec<f64> = self.sustained.iter().map(|run| run.read_loop.recip()).collect();
+        let kept = self.sustained.iter().zip(judged(&times)).filter(|(_, judged)| *judged);
+        kept.map(|(run, _)| run).collect()
+    }
+
     fn generator_text(&self, rate: u64) -> String {
-        let alone = Spread::of(self.sustained.iter().map(|run| run.generator_alone));
-        let Some(alone) = alone else { return String::new() };
-        let factor = alone.median / rate as f64;
-        let late = self.trials.iter().any(|trial| trial.generator_late);
-        if factor >= GENERATOR_FACTOR_MIN && !late {
-            return format!("the generator alone sends {factor:.1} times as much\n");
+        match self.generator_factor(rate) {
+            None => String::new(),
+            Some(factor) => {
+                self.generator_caveat(factor).unwrap_or_else(|| {
+                    format!("the generator alone sends {factor:.1} times as much")
+                }) + "\n"
+            }
         }
+    }
+
+    /// How many times as much the generator alone sends.
+    fn generator_factor(&self, rate: u64) -> Option<f64> {
+        let alone = Spread::of(self.sustained.iter().map(|run| run.generator_alone))?;
+        Some(alone.median / rate as f64)
+    }
+
+    /// That the generator may have been the limit.
+    fn generator_caveat(&self, factor: f64) -> Option<String> {
+        let late = self.trials.iter().any(|trial| trial.generator_late);
         let why = if late { ", and was late itself in a trial" } else { "" };
-        format!(
-            "the generator may have been the limit: alone it sends only {factor:.1} times as much{why}\n"
-        )
+        (factor < GENERATOR_FACTOR_MIN || late).then(|| {
+            format!(
+                "the generator may have been the limit: alone it sends only {factor:.1} times as much{why}"
+            )
+        })
     }
 
     fn bounded_text(&self) -> String {

@@ -1,4 +1,8 @@
 //! What the workload benches print: a table for people, or a document for programs.
+//!
+//! Read: `result` (the same for a folder of results).
+
+mod result;
 
 use serde::Serialize;
 
@@ -6,6 +10,7 @@ use super::super::bounded::BoundedRun;
 use super::super::machine::Machine;
 use super::super::spread::{Spread, judged};
 use super::super::table::{Table, figure, mebibytes};
+use super::super::trace::RunTrace;
 use super::{RowSource, WorkloadOptions};
 
 /// Version of the document's form.
@@ -35,11 +40,24 @@ pub(super) struct QueryFigures {
 }
 
 /// A run, and the floor just before it.
-#[derive(Clone, Copy, PartialEq, Serialize, Debug)]
+#[derive(Clone, PartialEq, Serialize, Debug)]
 pub(super) struct QueryRun {
     pub(super) job: BoundedRun,
     /// Records per second and core of the generator alone, or bytes per second of a bare read.
     pub(super) floor: Option<f64>,
+    #[serde(skip)]
+    pub(super) trace: RunTrace,
+}
+
+impl QueryRun {
+    /// The part of what the floor does that the job does.
+    fn ratio(&self, cores: usize) -> Option<f64> {
+        let floor = self.floor?;
+        if self.job.bytes_in > 0 {
+            return Some(self.job.bytes_per_second() / floor);
+        }
+        Some(self.job.records_per_second() / (floor * cores as f64))
+    }
 }
 
 /// What came of a query.
@@ -74,24 +92,21 @@ impl QueryFigures {
         }
     }
 
-    fn summarize(&mut self, cores: usize) {
+    /// The runs that count.
+    fn judged(&self) -> Vec<&QueryRun> {
         // The time a floor takes is the inverse of its rate: longer means that the machine stalled.
         let times: Option<Vec<f64>> =
             self.runs.iter().map(|run| run.floor.map(f64::recip)).collect();
         let judged = times.map_or(vec![true; self.runs.len()], |times| judged(&times));
-        let kept: Vec<&QueryRun> =
-            self.runs.iter().zip(&judged).filter(|(_, kept)| **kept).map(|(run, _)| run).collect();
+        self.runs.iter().zip(&judged).filter(|(_, kept)| **kept).map(|(run, _)| run).collect()
+    }
+
+    fn summarize(&mut self, cores: usize) {
+        let kept = self.judged();
         let spread =
             |value: fn(&BoundedRun) -> f64| Spread::of(kept.iter().map(|it| value(&it.job)));
-        let ratio = |run: &&QueryRun| {
-            let floor = run.floor?;
-            if run.job.bytes_in > 0 {
-                return Some(run.job.bytes_per_second() / floor);
-            }
-            Some(run.job.records_per_second() / (floor * cores as f64))
-        };
         let most = |value: fn(&BoundedRun) -> u64| kept.iter().map(|it| value(&it.job)).max();
-        self.summary = (|| {
+        let summary = (|| {
             Some(Summary {
                 records_per_second: spread(BoundedRun::records_per_second)?,
                 bytes_per_second: spread(BoundedRun::bytes_per_second)?,
@@ -99,10 +114,11 @@ impl QueryFigures {
                 memory_peak_bytes: most(|run| run.memory_peak_bytes)?,
                 rows_out: most(|run| run.rows_out)?,
                 late_rows: most(|run| run.late_rows)?,
-                ratio: Spread::of(kept.iter().filter_map(ratio)),
+                ratio: Spread::of(kept.iter().filter_map(|run| run.ratio(cores))),
                 runs_judged: kept.len(),
             })
         })();
+        self.summary = summary;
     }
 
     fn row(&self, cores: usize) -> Vec<String> {

@@ -1,6 +1,6 @@
 //! `pelton bench floor`.
 
-use super::{bench, document};
+use super::{bench, document, figure, result};
 use crate::support::Directory;
 
 #[test]
@@ -27,8 +27,10 @@ fn every_floor_is_measured_and_nothing_is_left_behind() {
 #[test]
 fn a_table_is_printed_and_options_are_checked_first() {
     let directory = Directory::new();
-    let outcome = bench(&directory, "floor --rounds 1 --duration 10ms");
+    let outcome = bench(&directory, "floor --rounds 1 --duration 10ms --out r");
     outcome.expect_code(0);
+    outcome.expect_message("round 1 of 1, memory copy: ");
+    assert_eq!(figure(&result(&directory, "r"), "p99.9", "")["runs"], 1);
     for part in ["echo: 64 bytes there and back", "memory copy", "GB/s", "1 rounds of 0.01 s each"]
     {
         assert!(outcome.stdout.contains(part), "{part}: {}", outcome.stdout);

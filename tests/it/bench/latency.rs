@@ -4,7 +4,7 @@ use std::io::{BufRead, BufReader, Write};
 use std::net::{SocketAddr, TcpListener};
 use std::time::Duration;
 
-use super::{bench, document};
+use super::{bench, document, list, result};
 use crate::support::Directory;
 use serde_json::Value;
 
@@ -59,15 +59,55 @@ fn tables_and_a_log_are_written() {
     let directory = Directory::new();
     let outcome = bench(
         &directory,
-        "latency --rate 500,1k --runs 2 --duration 300ms --warm-up 0s --hdr l.hlog",
+        "latency --rate 500,1k --runs 2 --duration 300ms --warm-up 0s --hdr l.hlog --out r",
     );
     outcome.expect_code(0);
+    check_result(&result(&directory, "r"));
     for part in ["500 records/s", "1000 records/s", "2 relay", "2 job", "p99.99", "2 of 2"] {
         assert!(outcome.stdout.contains(part), "{part}: {}", outcome.stdout);
     }
     let log = std::fs::read_to_string(directory.path("l.hlog")).unwrap();
     for tag in ["relay-500", "pelton-500", "relay-1000", "pelton-1000"] {
         assert_eq!(log.matches(&format!("Tag={tag},")).count(), 2, "{log}");
+    }
+}
+
+/// Two rates, two runs, 150 and 300 records each; the job drops one in ten.
+fn check_result(result: &Value) {
+    assert_eq!((&result["bench"], &result["schema"]), (&"latency".into(), &1.into()));
+    assert_eq!(result["document"]["rates"].as_array().map(Vec::len), Some(2));
+    for (rate, sent) in [(500, 150.0), (1_000, 300.0)] {
+        let of_rate = |part: &&Value| {
+            part["table"]
+                .as_str()
+                .is_some_and(|table| table.ends_with(&format!(" {rate} records/s")))
+        };
+        let find = |figure: &str, of: &str| {
+            let of_it = |it: &&Value| it["figure"] == figure && it["of"] == of;
+            let found = list(result, "figures").iter().filter(of_rate).find(of_it);
+            found.unwrap_or_else(|| panic!("no {figure} of {of} at {rate}")).clone()
+        };
+        assert_eq!(find("sent", "")["values"], serde_json::json!([sent, sent]));
+        assert_eq!(find("results", "")["median"], sent * 0.9);
+        for of in ["relay", "job", "job / relay", "arrival to release", "queue", "compute"] {
+            assert!(find("p99.9", of)["median"].as_f64().is_some_and(|us| us > 0.0), "{of}");
+        }
+        let rates = list(result, "timelines").iter().filter(of_rate);
+        let rates: Vec<&Value> = rates.filter(|it| it["chart"] == "throughput over time").collect();
+        assert_eq!(rates.len(), 2, "of the relay and of the job");
+        for timeline in rates {
+            // One interval a run, of less than a second.
+            assert_eq!(timeline["runs"], serde_json::json!([1, 2]));
+            // Less, when the generator itself was held up.
+            let per_second = timeline["series"][0]["values"][0].as_f64();
+            let per_second = per_second.expect("records were sent");
+            assert!(per_second > 0.0 && per_second < f64::from(rate) * 1.01, "{per_second}");
+        }
+        let curves: Vec<&Value> = list(result, "curves").iter().filter(of_rate).collect();
+        let job = curves.iter().find(|it| it["of"] == "job").expect("there is one");
+        let median = list(job, "median");
+        assert!(median.windows(2).all(|pair| pair[0].as_f64() <= pair[1].as_f64()), "{median:?}");
+        assert!(median.len() > 10, "150 records tell the 99th percentile");
     }
 }
 
@@ -89,17 +129,20 @@ fn a_job_of_the_users_is_measured() {
 #[test]
 fn what_was_measured_until_a_signal_is_reported() {
     let directory = Directory::new();
-    let load = "bench latency --rate 1k --runs 3 --duration 10min --warm-up 0s --no-floor";
+    let load = "bench latency --rate 1k --runs 3 --duration 10min --warm-up 0s --no-floor --out r";
     let words: Vec<&str> = load.split(' ').collect();
     let mut running = directory.start(&words);
     // The first second has passed.
-    running.expect_message("1000/s, run 1, pelton: ");
+    running.expect_message("1000/s, run 1 of 3, pelton: ");
     running.signal("INT");
     let outcome = running.wait();
     outcome.expect_code(0);
     for part in ["interrupted: this is what was measured until then", "1 job", "1 of 1"] {
         assert!(outcome.stdout.contains(part), "{part}: {}", outcome.stdout);
     }
+    let partial = result(&directory, "r");
+    assert_eq!(partial["interrupted"], true);
+    assert!(!list(&partial, "figures").is_empty());
 }
 
 /// A job that returns what it gets but for what `fault` does to each line; serves one load.
@@ -241,6 +284,7 @@ fn options_are_checked_before_anything_happens() {
     check("latency --connections 0", 2, "0 is not in 1..=1000");
     check("latency --input 127.0.0.1:1", 2, "--output");
     check("latency none.toml", 2, "none.toml: cannot be read");
+    check("latency --out no/folder", 2, "--out no/folder is in a directory that does not exist");
     check("latency --hdr no/l.hlog", 2, "--hdr no/l.hlog is in a directory that does not exist");
     check("latency --generator-cpu 9999", 3, "CPU 9999 is none of this process's");
     check("latency --generator-cpu 0 --job-cpus 0", 3, "would measure each other");

@@ -1,6 +1,6 @@
 //! `pelton bench throughput`.
 
-use super::{bench, document};
+use super::{bench, document, figure, result};
 use crate::support::Directory;
 use serde_json::Value;
 
@@ -24,8 +24,13 @@ fn a_job_over_files_is_run_to_its_end() {
     let directory = Directory::with_job(FILE_JOB);
     let lines: String = (0..1_000).map(|n| format!("{{\"n\":{n}}}\n")).collect();
     directory.write("in/a.json", &lines);
-    let outcome = bench(&directory, "throughput job.toml --runs 2 --cores 1 --json");
+    let outcome = bench(&directory, "throughput job.toml --runs 2 --cores 1 --json --out r");
     outcome.expect_code(0);
+    let left = result(&directory, "r");
+    assert_eq!(figure(&left, "rows out", "job")["values"], serde_json::json!([999.0, 999.0]));
+    assert_eq!(figure(&left, "records", "job")["decides"], true);
+    // Where files end, before the first line of progress, there is one point a run.
+    assert_eq!(left["timelines"][0]["runs"], serde_json::json!([1, 2]));
     let report = document(&outcome);
     let runs = report["bounded"].as_array().unwrap();
     assert_eq!(runs.len(), 2);
@@ -44,9 +49,18 @@ fn a_job_over_files_is_run_to_its_end() {
 fn the_highest_rate_is_searched_for() {
     // How high it is depends on the machine: a search among low rates ends where it begins or above.
     let load = "throughput --from 200 --precision 50 --window 200ms --warm-up 50ms --runs 1";
-    let outcome = bench(&Directory::new(), &format!("{load} --record-bytes 100 --json"));
+    let directory = Directory::new();
+    let outcome = bench(&directory, &format!("{load} --record-bytes 100 --json --out r"));
     outcome.expect_code(0);
     let report = document(&outcome);
+    let left = result(&directory, "r");
+    if let Some(rate) = report["sustainable_rate"].as_f64() {
+        let found = figure(&left, "sustainable rate", "job");
+        assert_eq!(
+            (found["median"].as_f64(), found["precision"].as_f64()),
+            (Some(rate), Some(0.5))
+        );
+    }
     let trials = report["trials"].as_array().unwrap();
     assert!(!trials.is_empty());
     for trial in trials {
