@@ -74,6 +74,8 @@ pub struct Producer {
     addresses: Vec<SocketAddr>,
     /// `None` when it is lost.
     socket: Option<TcpStream>,
+    /// Why it is, when that came up behind something that was done all the same.
+    lost: Option<ClientError>,
     protocol: FrameProducer,
     schema: SchemaRef,
     kept: VecDeque<Kept>,
@@ -103,6 +105,7 @@ impl Producer {
         let mut producer = Producer {
             addresses: address.to_socket_addrs()?.collect(),
             socket: None,
+            lost: None,
             protocol: FrameProducer::new(&options.name, options.session, 0, schema),
             schema: SchemaRef::clone(schema),
             options: options.clone(),
@@ -176,7 +179,7 @@ impl Producer {
             let advanced = match self.socket {
                 Some(_) => self.advance_here(is_done),
                 None if is_done(self) => return Ok(()),
-                None => Err(ClientError::Closed),
+                None => Err(self.lost.take().unwrap_or(ClientError::Closed)),
             };
             let Err(error) = advanced else { return Ok(()) };
             (self.socket, self.given) = (None, 0);
@@ -191,10 +194,14 @@ impl Producer {
     fn advance_here(&mut self, is_done: fn(&Producer) -> bool) -> Result<(), ClientError> {
         loop {
             self.give()?;
-            self.receive_what_came()?;
+            let received = self.receive_what_came();
             if is_done(self) {
+                if let Err(error) = received {
+                    (self.socket, self.given, self.lost) = (None, 0, Some(error));
+                }
                 return Ok(());
             }
+            received?;
             self.receive()?;
         }
     }
