@@ -132,6 +132,9 @@ pub const FILE_READ_AHEAD: usize = 2;
 /// Bytes of a file decoded at once: about 500 rows of 120 bytes, 200 us of JSON.
 pub const FILE_SLICE_BYTES: usize = 64 * 1024;
 
+/// Bytes at the start of a file by which it is known again.
+pub const FILE_FINGERPRINT_BYTES: usize = 4096;
+
 /// How often a followed file is looked at once its end was reached: 100 ms.
 pub const FILE_FOLLOW_INTERVAL_NS_DEFAULT: u64 = 100_000_000;
 

@@ -10,9 +10,12 @@
 //! Deliberately absent: reading (see `chunk`), and any file that appears later.
 
 use std::fmt;
+use std::fs::File;
+use std::io::Read;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
+use crate::limits::FILE_FINGERPRINT_BYTES;
 use crate::reactor::FileStatus;
 use crate::record::KeyHasher;
 use crate::stdx::ByteWriter;
@@ -38,6 +41,8 @@ pub(super) struct PlannedFile {
     pub(super) status: FileStatus,
     /// When it was last written to, as found at start: ms since 1970.
     pub(super) modified_ms: i64,
+    /// Hash of its first bytes; 0 where no later run goes on.
+    start_hash: u64,
     first_chunk: u64,
     chunk_bytes: u64,
 }
@@ -93,19 +98,21 @@ impl FilePlan {
     /// # Errors
     /// What [`expand`] says, and files that cannot be looked at.
     pub fn new(path: &Path, options: CutOptions) -> Result<FilePlan, PlanError> {
-        let (mut files, mut modified) = (Vec::new(), Vec::new());
+        let (mut files, mut seen) = (Vec::new(), Vec::new());
         for file in expand(path)? {
             let found = std::fs::metadata(&file).map_err(|error| PlanError {
                 message: format!("cannot read {}: {error}", file.display()),
             })?;
             let (bytes, device, inode) = (found.len(), found.dev(), found.ino());
+            let start_hash = if options.resumable { start_hash(&file)? } else { 0 };
+            seen.push((found.mtime() * 1_000 + found.mtime_nsec() / 1_000_000, start_hash));
             files.push((file, FileStatus { bytes, device, inode }));
-            modified.push(found.mtime() * 1_000 + found.mtime_nsec() / 1_000_000);
         }
         let mut plan = FilePlan::of(files, options);
-        for (file, modified_ms) in plan.files.iter_mut().zip(modified) {
-            file.modified_ms = modified_ms;
+        for (file, (modified_ms, start_hash)) in plan.files.iter_mut().zip(seen) {
+            (file.modified_ms, file.start_hash) = (modified_ms, start_hash);
         }
+        plan.identity = identity(&plan.files);
         Ok(plan)
     }
 
@@ -119,7 +126,7 @@ impl FilePlan {
             let first_chunk = chunk_count;
             let chunk_bytes = if cut { options.chunk_bytes } else { status.bytes.max(1) };
             chunk_count += status.bytes.div_ceil(chunk_bytes);
-            PlannedFile { path, status, modified_ms: 0, first_chunk, chunk_bytes }
+            PlannedFile { path, status, modified_ms: 0, start_hash: 0, first_chunk, chunk_bytes }
         });
         let files: Vec<PlannedFile> = files.collect();
         FilePlan { identity: identity(&files), files, chunk_count, cut: options.lines }
@@ -169,13 +176,25 @@ impl FilePlan {
     }
 }
 
+/// Hash of the first bytes of a file, by which one is noticed that was written anew in place.
+fn start_hash(path: &Path) -> Result<u64, PlanError> {
+    let mut start = Vec::new();
+    let read = File::open(path)
+        .and_then(|file| file.take(FILE_FINGERPRINT_BYTES as u64).read_to_end(&mut start));
+    read.map_err(|error| PlanError {
+        message: format!("cannot read {}: {error}", path.display()),
+    })?;
+    Ok(KeyHasher::new(0).hash(&start))
+}
+
+/// Without devices, whose numbers change when a machine starts again.
 fn identity(files: &[PlannedFile]) -> u64 {
     let mut writer = ByteWriter::new();
-    for PlannedFile { path, status, chunk_bytes, .. } in files {
+    for PlannedFile { path, status, chunk_bytes, start_hash, .. } in files {
         writer.bytes(path.as_os_str().as_encoded_bytes());
         writer.u64(status.bytes);
-        writer.u64(status.device);
         writer.u64(status.inode);
+        writer.u64(*start_hash);
         writer.u64(*chunk_bytes);
     }
     KeyHasher::new(0).hash(&writer.finish())
@@ -361,5 +380,30 @@ mod tests {
         let gz = "b.GZ is compressed, which is not supported: decompress it first";
         check_expand(&["a", "b.GZ"], "*", gz);
         check_expand(&[], "a[", "a[ is not a valid pattern: invalid range pattern");
+    }
+
+    #[test]
+    fn files_that_changed_are_others() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("in.csv");
+        let identity = || {
+            let (chunk_bytes, lines) = (10, true);
+            let cut = CutOptions { core_count: 1, resumable: true, chunk_bytes, lines };
+            FilePlan::new(&path, cut).unwrap().identity()
+        };
+        std::fs::write(&path, "1\n2\n").unwrap();
+        let first = identity();
+        assert_eq!(identity(), first);
+        // In place, and as long.
+        std::fs::write(&path, "1\n3\n").unwrap();
+        assert_ne!(identity(), first);
+        std::fs::write(&path, "1\n2\n3\n").unwrap();
+        assert_ne!(identity(), first);
+        std::fs::write(&path, "1\n2\n").unwrap();
+        assert_eq!(identity(), first);
+        let copy = directory.path().join("copy");
+        std::fs::copy(&path, &copy).unwrap();
+        std::fs::rename(&copy, &path).unwrap();
+        assert_ne!(identity(), first);
     }
 }

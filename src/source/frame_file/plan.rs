@@ -13,7 +13,7 @@ use super::mapped::MappedFile;
 use crate::format::{
     FRAME_HEADER_BYTES, FrameColumns, FrameHeader, FrameHello, FrameKind, ProtocolFault,
 };
-use crate::limits::{FRAME_HELLO_BYTES_MAX, FRAME_PAYLOAD_BYTES_MAX};
+use crate::limits::{FILE_FINGERPRINT_BYTES, FRAME_HELLO_BYTES_MAX, FRAME_PAYLOAD_BYTES_MAX};
 use crate::record::KeyHasher;
 use crate::source::PlanError;
 use crate::source::file::expand;
@@ -73,6 +73,8 @@ impl FrameFilePlan {
             let chunks = cut(mapped.bytes(), first, chunk_bytes).map_err(fault)?;
             identity.bytes(file_path.as_os_str().as_encoded_bytes());
             identity.u64(mapped.bytes().len() as u64);
+            let noted = mapped.bytes().len().min(FILE_FINGERPRINT_BYTES);
+            identity.u64(KeyHasher::new(0).hash(&mapped.bytes()[..noted]));
             identity.count(chunks.len());
             let chunk = |(start, end)| FrameChunk { file, start, end };
             plan.chunks.extend(chunks.into_iter().map(chunk));
