@@ -21,8 +21,9 @@ mod watermark;
 pub use crate::workload::{HotRatios, MeanBytes, Nexmark, NexmarkOptions, Proportions};
 pub use datagen::{Datagen, FieldFault, FieldOption};
 pub use file::{
-    CutOptions, DecoderFactory, FileMetadata, FilePlan, FileSource, FileSourceOptions,
-    FollowOptions, FollowSource, MetadataColumns, PlanError, check_follow, expand,
+    CutOptions, DecoderFactory, FileMetadata, FilePlan, FileSource, FileSourceOptions, FollowFiles,
+    FollowOptions, FollowSource, FoundFile, MetadataColumns, PlanError, RealFiles, check_follow,
+    expand,
 };
 pub use frame_file::{FrameFilePlan, FrameFileSource, FrameFileSourceOptions};
 pub use frames::{Acknowledge, FrameSource, FrameSourceOptions};

@@ -280,6 +280,12 @@ impl<'a> Restore<'a> {
 }
 
 impl EpochContents {
+    /// True when a source's positions are known.
+    pub fn knows_source(&self, source: &str) -> bool {
+        let mut all = self.manifests.iter().flat_map(|manifest| &manifest.sources);
+        all.any(|known| known.name == source && known.position.is_some())
+    }
+
     /// Sinks of which something was to be known on some core.
     pub fn sinks(&self) -> BTreeSet<&str> {
         let all = self.manifests.iter().flat_map(|manifest| &manifest.sinks);

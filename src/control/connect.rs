@@ -10,6 +10,7 @@
 
 mod parts;
 
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -32,7 +33,8 @@ use crate::source::{
     Acknowledge, CutOptions, DecoderFactory, FilePlan, FileSource, FileSourceOptions,
     FollowOptions, FollowSource, FrameFilePlan, FrameFileSource, FrameFileSourceOptions,
     FrameSource, FrameSourceOptions, GeneratedOptions, GeneratedSource, Generator, Nexmark,
-    NexmarkGenerator, Pacing, PlanError, Source, TcpSource, TcpSourceOptions, check_follow,
+    NexmarkGenerator, Pacing, PlanError, RealFiles, Source, TcpSource, TcpSourceOptions,
+    check_follow,
 };
 use crate::sql::PlannedSource;
 use crate::stdx::CoreId;
@@ -68,11 +70,10 @@ impl Connectors {
     ) -> Result<Connectors, JobError> {
         check(prepared)?;
         check_sinks(prepared, start)?;
-        let core_count = start.core_count;
         let sources = prepared
             .sources
             .iter()
-            .map(|source| open_source(job, source, core_count))
+            .map(|source| open_source(job, source, start))
             .collect::<Result<_, _>>()?;
         let sinks = prepared
             .sinks
@@ -111,12 +112,13 @@ fn check_sinks(prepared: &Prepared, start: Start<'_>) -> Result<(), JobError> {
 fn open_source(
     job: &Job,
     source: &PreparedSource,
-    core_count: u16,
+    start: Start<'_>,
 ) -> Result<MakeSource, JobError> {
+    let core_count = start.core_count;
     match &source.config.connector {
         SourceConnector::File(file) => match source.config.format {
             Some(FormatOptions::Frames) => open_frame_files(job, source, file, core_count),
-            _ => open_file_source(job, source, file, core_count),
+            _ => open_file_source(job, source, file, start),
         },
         SourceConnector::Tcp(tcp) => match source.config.format {
             Some(FormatOptions::Frames) => Ok(open_frame_source(job, source, tcp, core_count)),
@@ -182,8 +184,9 @@ fn open_file_source(
     job: &Job,
     source: &PreparedSource,
     file: &FileSourceConfig,
-    core_count: u16,
+    start: Start<'_>,
 ) -> Result<MakeSource, JobError> {
+    let core_count = start.core_count;
     let lines = match &source.config.format {
         Some(FormatOptions::Csv(csv)) => !csv.multiline,
         Some(FormatOptions::Arrow) => false,
@@ -206,12 +209,18 @@ fn open_file_source(
         keep_provenance: source.keeps_provenance(),
     };
     if file.follow {
-        check_follow(&file.path).map_err(failed)?;
+        let name = &source.planned.name;
+        let is_known = start.epoch.is_some_and(|epoch| epoch.knows_source(name));
+        // What an earlier run had begun may have been rotated away.
+        if !is_known || file.path.exists() {
+            check_follow(&file.path).map_err(failed)?;
+        }
         let path = file.path.clone();
         return Ok(Box::new(move |core| {
             let (path, interval_ns) = (path.clone(), FILE_FOLLOW_INTERVAL_NS_DEFAULT);
             let options = FileSourceOptions { core, ..options.clone() };
-            Box::new(FollowSource::new(FollowOptions { path, interval_ns, source: options }))
+            let files = Rc::new(RealFiles);
+            Box::new(FollowSource::new(FollowOptions { path, interval_ns, source: options, files }))
         }));
     }
     let plan = Arc::new(FilePlan::new(&file.path, cut).map_err(failed)?);

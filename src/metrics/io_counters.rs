@@ -15,6 +15,8 @@ pub struct SourceCounters {
     pub rejected: u64,
     /// Splits (connections, files) ever opened.
     pub splits_opened: u64,
+    /// Files that were gone, with what an earlier run had not read of them.
+    pub splits_lost: u64,
     /// Connections refused or cut by a limit.
     pub connections_refused: u64,
     /// Connections ended for what their peers sent.
@@ -49,6 +51,7 @@ impl AddAssign for SourceCounters {
         self.rows_out += other.rows_out;
         self.rejected += other.rejected;
         self.splits_opened += other.splits_opened;
+        self.splits_lost += other.splits_lost;
         self.connections_refused += other.connections_refused;
         self.connections_failed += other.connections_failed;
         self.frames_in += other.frames_in;

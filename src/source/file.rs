@@ -23,7 +23,7 @@ mod tests;
 
 pub use decode::DecoderFactory;
 pub(super) use decode::origin;
-pub use follow::{FollowOptions, FollowSource};
+pub use follow::{FollowFiles, FollowOptions, FollowSource, FoundFile, RealFiles};
 pub use metadata::{FileMetadata, MetadataColumns};
 pub use plan::{CutOptions, FilePlan, PlanError, check_follow, expand};
 

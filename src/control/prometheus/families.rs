@@ -158,6 +158,11 @@ pub(super) const SOURCES: &[Family<OfTable>] = &[
         |report, source| Some(report.sources.get(source)?.splits_opened.to_string()),
     ),
     counter(
+        "pelton_source_splits_lost_total",
+        "Files that were gone, with what an earlier run had not read of them.",
+        |report, source| Some(report.sources.get(source)?.splits_lost.to_string()),
+    ),
+    counter(
         "pelton_source_connections_refused_total",
         "Connections refused or cut by a limit.",
         |report, source| Some(report.sources.get(source)?.connections_refused.to_string()),

@@ -19,6 +19,12 @@ impl Header {
         Header { file, line: Vec::new(), is_complete: false }
     }
 
+    /// The header of the only file, which begins with these bytes.
+    pub(super) fn of(start: &[u8]) -> Header {
+        let end = start.iter().position(|byte| *byte == b'\n').map_or(start.len(), |at| at + 1);
+        Header { file: 0, line: start[..end].to_vec(), is_complete: true }
+    }
+
     /// Takes more of the line; false when it is longer than a line may be.
     pub(super) fn feed(&mut self, bytes: &[u8], bytes_max: usize) -> bool {
         // Checked before anything is copied: the line may be the whole of a large file.

@@ -7,9 +7,13 @@
 //! another file by now. If so the old one is read until it stays quiet for an interval, because its
 //! writer may not have noticed yet; then the new one is read from its start.
 //!
+//! A later run begins with files that an earlier one had begun to read, or not come to: they are known by
+//! their inodes, and read to their ends.
+//!
 //! Not noticed, because nothing shows it: two rotations within an interval (the file between them),
 //! and a file that was cut back and has grown beyond its old length within an interval.
 
+use std::collections::VecDeque;
 use std::io;
 use std::ops::Range;
 use std::path::PathBuf;
@@ -22,9 +26,13 @@ use crate::stdx::Failure;
 /// See the module.
 pub(super) struct Tail {
     path: PathBuf,
+    /// Files to be read before the path is looked at.
+    first: VecDeque<TailStart>,
     interval_ns: u64,
     stage: Stage,
     file: Option<OpenFile>,
+    /// Device and inode of the file that has not ended, also when it is closed.
+    current: Option<(u64, u64)>,
     /// Offset of the next read.
     offset: u64,
     piece: Vec<u8>,
@@ -32,6 +40,17 @@ pub(super) struct Tail {
     /// What of the piece was not handed out.
     left: Range<usize>,
     closing: Vec<OperationId>,
+}
+
+/// A file to begin with.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) struct TailStart {
+    pub(super) path: PathBuf,
+    pub(super) inode: u64,
+    /// Read from here on.
+    pub(super) offset: u64,
+    /// It has lost the path's name.
+    pub(super) is_rotated: bool,
 }
 
 struct OpenFile {
@@ -71,7 +90,9 @@ pub(super) enum TailStep<'a> {
     Wait { wakes_at_ns: Option<u64> },
     /// The next bytes.
     Bytes {
-        /// Where they lie in the file.
+        /// Device and inode of the file.
+        file: (u64, u64),
+        /// Where they lie in it.
         offset: u64,
         /// Cut anywhere.
         bytes: &'a [u8],
@@ -98,15 +119,28 @@ impl Tail {
         assert!(interval_ns > 0);
         Tail {
             path,
+            first: VecDeque::new(),
             interval_ns,
             stage: Stage::Missing { look_at_ns: 0 },
             file: None,
+            current: None,
             offset: 0,
             piece: Vec::new(),
             piece_offset: 0,
             left: 0..0,
             closing: Vec::new(),
         }
+    }
+
+    /// Begins with these files, in this order.
+    pub(super) fn begin_with(&mut self, files: Vec<TailStart>) {
+        assert!(self.file.is_none() && matches!(self.stage, Stage::Missing { .. }));
+        self.first = files.into();
+    }
+
+    /// Device and inode of the file that is read, or will be next; `None` when it was not looked at.
+    pub(super) fn current(&self) -> Option<(u64, u64)> {
+        self.current
     }
 
     /// The next slice or event.
@@ -161,7 +195,8 @@ impl Tail {
         let slice = self.left.start..end;
         self.left.start = end;
         let offset = self.piece_offset + slice.start as u64;
-        TailStep::Bytes { offset, bytes: &self.piece[slice] }
+        let file = self.file.as_ref().expect("bytes are handed out while their file is open");
+        TailStep::Bytes { file: (file.device, file.inode), offset, bytes: &self.piece[slice] }
     }
 
     fn advance(&mut self, disk: &mut dyn Disk, now_ns: u64) -> Result<Outcome, Failure> {
@@ -173,7 +208,8 @@ impl Tail {
                 Ok(Outcome::Wait(Some(look_at_ns)))
             }
             Stage::Missing { .. } => {
-                self.stage = Stage::Opening(disk.open(&self.path, OpenMode::Read));
+                let path = self.first.front().map_or(&self.path, |first| &first.path);
+                self.stage = Stage::Opening(disk.open(path, OpenMode::Read));
                 Ok(Outcome::Again)
             }
             Stage::Quiet { .. } => {
@@ -218,14 +254,13 @@ impl Tail {
                 self.stage = Stage::Identifying(id, disk.stat_file(id));
             }
             (Stage::Opening(_), DiskResult::Failed(error)) if is_missing(&error) => {
+                if let Some(first) = self.first.front() {
+                    return Err(first.was_renamed());
+                }
                 self.stage = Stage::Missing { look_at_ns };
             }
             (Stage::Identifying(id, _), DiskResult::Status(found)) => {
-                let (device, inode) = (found.device, found.inode);
-                self.file =
-                    Some(OpenFile { id, device, inode, is_rotated: false, is_quiet: false });
-                self.offset = 0;
-                self.stage = Stage::Ready;
+                return self.identified(id, found);
             }
             (Stage::Reading(_), DiskResult::Read(bytes)) => {
                 return Ok(self.read(bytes, disk, look_at_ns));
@@ -249,6 +284,26 @@ impl Tail {
         Ok(Outcome::Again)
     }
 
+    fn identified(&mut self, id: FileId, found: FileStatus) -> Result<Outcome, Failure> {
+        let first = self.first.pop_front();
+        let (device, inode) = (found.device, found.inode);
+        let is_rotated = first.as_ref().is_some_and(|first| first.is_rotated);
+        // Also when it is not the one to begin with: it is open, and closed at the end.
+        self.file = Some(OpenFile { id, device, inode, is_rotated, is_quiet: false });
+        self.offset = 0;
+        self.stage = Stage::Ready;
+        if let Some(first) = first.as_ref().filter(|first| first.inode != inode) {
+            return Err(first.was_renamed());
+        }
+        self.current = Some((device, inode));
+        let Some(first) = first else { return Ok(Outcome::Again) };
+        if found.bytes < first.offset {
+            return Ok(Outcome::Truncated);
+        }
+        self.offset = first.offset;
+        Ok(Outcome::Again)
+    }
+
     fn read(&mut self, bytes: Vec<u8>, disk: &mut dyn Disk, look_at_ns: u64) -> Outcome {
         self.piece = bytes;
         self.piece_offset = self.offset;
@@ -261,6 +316,7 @@ impl Tail {
         }
         if let Some(file) = self.file.take_if(|file| file.is_rotated && file.is_quiet) {
             self.closing.push(disk.close(file.id));
+            self.current = None;
             self.stage = Stage::Missing { look_at_ns: 0 };
             return Outcome::Rotated;
         }
@@ -280,6 +336,13 @@ impl Tail {
             Stage::LookingUp(disk.stat_path(&self.path))
         };
         Outcome::Again
+    }
+}
+
+impl TailStart {
+    fn was_renamed(&self) -> Failure {
+        let path = self.path.display();
+        Failure::io(format!("{path} was renamed before it was read; start the job again"))
     }
 }
 

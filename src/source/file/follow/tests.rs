@@ -1,12 +1,52 @@
 //! Tests of the follow source: what another program does to the file, and what comes out.
+//!
+//! Read: this file · `resumed` (one run after the other).
+
+mod resumed;
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
 
 use super::super::testing::{Outlet, number_options};
-use super::{FollowOptions, FollowSource};
+use super::{FollowFiles, FollowOptions, FollowSource, FoundFile};
 use crate::format::{CsvOptions, FormatOptions};
 use crate::reactor::testing::{Kind, TestFiles, TestIo};
 use crate::record::{Timestamp, Watermark};
 use crate::source::{Source, SourceProgress};
 use crate::stdx::CoreId;
+
+/// Files in memory as a start sees them; their inodes are in the order of their creation.
+struct Listed(TestFiles);
+
+impl FollowFiles for Listed {
+    fn list(&self, directory: &Path) -> io::Result<Vec<PathBuf>> {
+        assert_eq!(directory, Path::new(""));
+        Ok(self.0.names().into_iter().map(PathBuf::from).collect())
+    }
+    fn look_at(&self, path: &Path) -> io::Result<Option<FoundFile>> {
+        let name = path.display().to_string();
+        if !self.0.names().contains(&name) {
+            return Ok(None);
+        }
+        let status = self.0.status(&name);
+        Ok(Some(FoundFile { status, created_ns: i128::from(status.inode) }))
+    }
+    fn start(&self, path: &Path, bytes: usize) -> io::Result<Vec<u8>> {
+        let mut start = self.0.bytes(&path.display().to_string());
+        start.truncate(bytes);
+        Ok(start)
+    }
+}
+
+/// A follow source of `log`.
+fn source(files: &TestFiles, format: FormatOptions, idle_timeout_ns: Option<u64>) -> FollowSource {
+    let mut source = number_options(CoreId::ZERO, 2, format, true);
+    source.event_time.as_mut().unwrap().idle_timeout_ns = idle_timeout_ns;
+    let (path, interval_ns) = ("log".into(), 100_000_000);
+    let files = Rc::new(Listed(files.clone()));
+    FollowSource::new(FollowOptions { path, interval_ns, source, files })
+}
 
 struct Following {
     files: TestFiles,
@@ -21,11 +61,8 @@ impl Following {
         let files = TestFiles::default();
         files.put("log", b"");
         let format = FormatOptions::Csv(CsvOptions { delimiter: b',', header, multiline: false });
-        let mut source = number_options(CoreId::ZERO, 2, format, true);
-        source.event_time.as_mut().unwrap().idle_timeout_ns = idle_timeout_ns;
-        let options = FollowOptions { path: "log".into(), interval_ns: 100_000_000, source };
         Following {
-            source: FollowSource::new(options),
+            source: source(&files, format, idle_timeout_ns),
             io: TestIo::new(&files, seed, 3),
             files,
             outlet: Outlet::default(),
@@ -203,7 +240,9 @@ fn a_disk_error_is_a_failure() {
 fn only_the_first_core_follows() {
     let files = TestFiles::default();
     let shared = number_options(CoreId::new(1), 2, FormatOptions::Raw, true);
-    let options = FollowOptions { path: "log".into(), interval_ns: 1, source: shared };
+    let listed = Rc::new(Listed(files.clone()));
+    let options =
+        FollowOptions { path: "log".into(), interval_ns: 1, source: shared, files: listed };
     let mut source = FollowSource::new(options);
     let mut io = TestIo::new(&files, 1, 0);
     assert_eq!(source.poll(&mut io, &mut Outlet::default()), SourceProgress::Finished);
