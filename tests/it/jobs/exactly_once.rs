@@ -1,12 +1,14 @@
 //! Jobs that are killed, again and again: every row is in the output, once.
 
 use std::collections::BTreeSet;
+use std::fs::OpenOptions;
+use std::io::Write;
 use std::path::Path;
 use std::time::Duration;
 
 use super::http::status_when;
 use super::json_sink;
-use crate::support::{Directory, expect_same, sorted, until};
+use crate::support::{Directory, Running, expect_same, sorted, until};
 
 /// Runs of a job that are killed before one may come to its end.
 const KILLS: u32 = 6;
@@ -139,4 +141,109 @@ fn a_sink_whose_output_is_not_complete_cannot_be_left_out() {
     let outcome = directory.pelton(&arguments);
     outcome.expect_code(0).expect_message("completed what an earlier run left open: ");
     assert_eq!(visible(&directory).len(), 150_000);
+}
+
+/// A job that follows `app.log`, and what happens to that file.
+struct Following(Directory);
+
+impl Following {
+    fn new(tables: &str, sql: &str) -> Following {
+        let log = "[sources.log]\nconnector = \"file\"\npath = \"app.log\"\nformat = \"csv\"\n\
+                   schema = \"n BIGINT\"\nfollow = true\n";
+        Following(Directory::with_job(&job(&format!("{tables}{log}"), sql)))
+    }
+
+    fn append(&self, text: &str) {
+        let log = OpenOptions::new().create(true).append(true).open(self.0.path("app.log"));
+        log.and_then(|mut log| log.write_all(text.as_bytes())).expect("it can be written to");
+    }
+
+    fn rename(&self, from: &str, to: &str) {
+        std::fs::rename(self.0.path(from), self.0.path(to)).expect("it is there");
+    }
+
+    fn start(&self) -> Running {
+        self.0.start(&["run", "job.toml", "--cores", "2"])
+    }
+
+    /// Waits for so many rows.
+    fn until_seen(&self, count: usize) {
+        until("rows", || (visible(&self.0).len() == count).then_some(()));
+    }
+
+    /// Runs the job until there are so many rows, and kills or stops it.
+    fn run_until_seen(&self, count: usize, kills: bool) {
+        let running = self.start();
+        self.until_seen(count);
+        if kills {
+            running.signal("KILL");
+            running.wait();
+        } else {
+            running.stop().expect_code(0);
+        }
+    }
+
+    /// The rows are the numbers up to this one.
+    fn expect_numbers(&self, last: u32) {
+        let all: BTreeSet<String> = (1..=last).map(|n| format!("{{\"n\":{n}}}")).collect();
+        assert_eq!(visible(&self.0), all);
+    }
+}
+
+#[test]
+fn lines_of_a_followed_file_are_read_once_whatever_happens_while_the_job_does_not_run() {
+    let job = Following::new("", "INSERT INTO out SELECT n FROM log");
+    job.append("1\n2\n3\n4");
+    job.run_until_seen(3, true);
+    // The last line gets its end, the file another name, and twice there is a new one.
+    job.append("\n5\n");
+    job.rename("app.log", "app.log.1");
+    job.append("6\n");
+    job.rename("app.log.1", "app.log.2");
+    job.rename("app.log", "app.log.1");
+    job.append("7\n");
+    job.run_until_seen(7, false);
+    // The file may have no name when the job begins.
+    job.append("8\n");
+    job.rename("app.log", "app.log.0");
+    let running = job.start();
+    job.until_seen(8);
+    job.append("9\n");
+    job.until_seen(9);
+    running.stop().expect_code(0);
+    job.expect_numbers(9);
+}
+
+#[test]
+fn what_is_lost_of_a_followed_file_is_said() {
+    let job = Following::new("", "INSERT INTO out SELECT n FROM log");
+    job.append("1\n");
+    job.run_until_seen(1, true);
+    job.append("7\n");
+    // Beside the old one, which keeps its inode until then.
+    std::fs::write(job.0.path("new"), "2\n").expect("the directory is writable");
+    job.rename("new", "app.log");
+    let mut running = job.start();
+    running.expect_message("the file that app.log was is gone: 2 bytes of it had been read");
+    job.until_seen(2);
+    running.stop().expect_code(0);
+    job.expect_numbers(2);
+}
+
+#[test]
+fn input_that_changed_while_the_job_did_not_run_is_refused() {
+    let numbers = "[sources.numbers]\nconnector = \"file\"\npath = \"in.csv\"\nformat = \"csv\"\n\
+                   schema = \"n BIGINT\"\n";
+    let sql = "INSERT INTO out SELECT n FROM numbers UNION ALL SELECT n FROM log";
+    let job = Following::new(numbers, sql);
+    job.0.write("in.csv", "1\n2\n");
+    job.append("3\n");
+    job.run_until_seen(3, true);
+    job.0.write("in.csv", "1\n7\n");
+    let refused = job.0.pelton(&["run", "job.toml", "--cores", "1"]);
+    refused.expect_code(4).expect_message("the files are not those it had begun to read");
+    job.0.write("in.csv", "1\n2\n");
+    job.append("4\n");
+    job.run_until_seen(4, false);
+    job.expect_numbers(4);
 }
