@@ -229,12 +229,14 @@ impl Machine {
         }
     }
 
-    /// Steps for a while.
+    /// Steps for a while, and so many times that what has come is taken.
     pub(super) fn steps_for(&mut self, time: Duration) {
         let until_ns = SystemClock.monotonic_ns() + u64::try_from(time.as_nanos()).unwrap();
-        while SystemClock.monotonic_ns() < until_ns {
+        let mut steps = 0;
+        while SystemClock.monotonic_ns() < until_ns || steps < 100 {
             self.step();
             std::thread::yield_now();
+            steps += 1;
         }
     }
 
