@@ -29,6 +29,32 @@
 //! }
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
+//!
+//! Exactly once, over crashes of either side: a sink with `release = "commit"` keeps what a subscriber with
+//! a session has not acknowledged. Keep the position with what you make of the rows, and acknowledge then.
+//!
+//! ```no_run
+//! use pelton::client::{Delivery, OutputPosition, Subscriber, SubscriberOptions};
+//! # fn position_kept_last() -> OutputPosition { OutputPosition::default() }
+//! # fn keep(_: Vec<arrow::array::RecordBatch>, _: &OutputPosition) {}
+//!
+//! let (name, after) = ("ledger".into(), position_kept_last());
+//! let session = 1; // higher at every start
+//! let mut subscriber =
+//!     Subscriber::resume("127.0.0.1:9100", SubscriberOptions { name, session, after })?;
+//! let mut rows = Vec::new();
+//! while let Some(delivery) = subscriber.next_delivery()? {
+//!     match delivery {
+//!         Delivery::Rows(some) => rows.push(some),
+//!         Delivery::EndOfEpoch(_) => {
+//!             keep(std::mem::take(&mut rows), &subscriber.position()); // in one transaction
+//!             subscriber.acknowledge()?;
+//!         }
+//!         Delivery::Gap { rows } => eprintln!("{rows} rows are missing"),
+//!     }
+//! }
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 mod error;
 mod producer;
@@ -36,7 +62,10 @@ mod subscriber;
 #[cfg(test)]
 mod tests;
 
-pub use crate::format::{FrameProducer, FrameRefusal, FrameSubscriber};
+pub use crate::format::{
+    Delivery, FramePosition, FrameProducer, FrameRefusal, FrameSubscriber, LanePosition,
+    OutputPosition, SubscriberOptions,
+};
 pub use crate::record::{BufferPool, PoolLimits};
 pub use error::ClientError;
 pub use producer::{Producer, ProducerOptions};

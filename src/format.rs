@@ -23,10 +23,11 @@ mod types;
 mod tests;
 
 pub use frames::{
-    Ack, FRAME_HEADER_BYTES, FrameColumns, FrameEncoder, FrameHeader, FrameHello, FrameKind,
-    FrameProducer, FrameRead, FrameReceiver, FrameRefusal, FrameRole, FrameStream, FrameSubscriber,
-    Message, ProtocolFault, ReceivedFrame, error_text, renumber_frames, write_ack, write_empty,
-    write_error,
+    Ack, Delivery, FRAME_HEADER_BYTES, FrameColumns, FrameEncoder, FrameHeader, FrameHello,
+    FrameKind, FramePosition, FrameProducer, FrameRead, FrameReceiver, FrameRefusal, FrameRole,
+    FrameStream, FrameSubscriber, LanePosition, Message, OutputPosition, ProtocolFault,
+    ReceivedFrame, SubscriberOptions, each_frame, error_text, renumber_frames, write_ack,
+    write_empty, write_end_of_epoch, write_error, write_frame_ack, write_gap,
 };
 pub use framing::{Boundary, EveryLine, Framed, Framer};
 
@@ -35,7 +36,7 @@ use arrow::datatypes::{Schema, SchemaRef};
 use std::fmt;
 
 use crate::limits::LINE_BYTES_CEILING;
-use crate::record::{Provenance, check_frame_type};
+use crate::record::{Epoch, Provenance, check_frame_type};
 use csv::{CsvParser, QuotedLines};
 use encode::{CsvEncoder, JsonEncoder, PrintEncoder, RawEncoder};
 use ipc::{IpcDecoder, IpcEncoder};
@@ -169,6 +170,12 @@ pub trait Encoder {
     /// Appends what comes after the last record of a file or connection, if the last one so far was it.
     /// Changes nothing: more records may follow those before.
     fn end(&mut self, _out: &mut Vec<u8>) {}
+
+    /// What is encoded from here on belongs to `epoch`, for a format that tells its readers. Says the number
+    /// of the last frame of the epoch before; 0 when there was none.
+    fn begin_epoch(&mut self, _epoch: Epoch) -> u64 {
+        0
+    }
 
     /// Why rows could not be written, after which the job cannot go on.
     fn take_failure(&mut self) -> Option<String> {

@@ -2,7 +2,7 @@
 //!
 //! Read: `directory` (lock, identity, run number, atomic replacement) · `entry` (the bytes) ·
 //! `segment` (the files) · `commit` (what makes an epoch exist) · `reader` · `writer` · `supply` (the
-//! helper thread) · `side` (a journal that a core's sources or sinks share) · `recovery` (what a start
+//! helper thread) · `side` (a journal that a core's sources or sinks share) · `follow` (reading it back meanwhile) · `recovery` (what a start
 //! finds) · `storage` (the seam to the file system) · `mapped_file` ⚠ · `error`.
 //!
 //! A journal is a sequence of preallocated files, segments, of one core. Entries are appended and
@@ -25,6 +25,7 @@ mod commit;
 mod directory;
 mod entry;
 mod error;
+mod follow;
 mod mapped_file;
 mod reader;
 mod recovery;
@@ -38,6 +39,7 @@ pub use commit::{CommitRecord, JournalRange};
 pub use directory::{Directory, DirectoryError, DirectoryFacts, Finished, replace_file};
 pub use entry::{BLOCK_BYTES, EntryHeader, EntryKind, FORMAT_VERSION, Invalid};
 pub use error::JournalError;
+pub use follow::{Followed, FollowedEntry, Follower};
 pub use mapped_file::{MappedFile, MappedPages};
 pub use reader::{CheckedEntry, ReadAt, SegmentReader, StoredFile, scan_segment};
 pub use recovery::{

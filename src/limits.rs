@@ -154,6 +154,19 @@ pub const TCP_FEED_BYTES_MAX: usize = 128 * 1024;
 /// Bytes a sink may have encoded and not yet handed to the operating system, per core.
 pub const SINK_UNWRITTEN_BYTES_MAX: usize = 4 * 1024 * 1024;
 
+/// Bytes of its newest output that a sink keeps in memory beside the journal, for subscribers that keep up:
+/// what 100 ms of a fast job make.
+pub const SINK_TAIL_BYTES_MAX: usize = 32 * 1024 * 1024;
+
+/// Bytes that a sink hands to a connection ahead of what its kernel takes, of output that it has kept.
+pub const SINK_WINDOW_BYTES: usize = 1024 * 1024;
+
+/// Names for which one sink keeps output.
+pub const SUBSCRIPTIONS_MAX: usize = 1000;
+
+/// Bytes of output that are kept for a subscriber unless the job says otherwise.
+pub const OUTPUT_KEPT_BYTES_DEFAULT: u64 = 1024 * 1024 * 1024;
+
 /// How soon a file sink tries again what there was no room for: 500 ms.
 pub const SINK_NO_ROOM_RETRY_NS: u64 = 500_000_000;
 
@@ -256,6 +269,9 @@ pub const JOURNAL_READ_BYTES: usize = 1024 * 1024;
 
 /// Bytes of a file beside the journals that is read as a whole: `identity.json` and the like.
 pub const DIRECTORY_FILE_BYTES_MAX: u64 = 16 * 1024 * 1024;
+
+/// Bytes of a segment that a core reads back at once.
+pub const JOURNAL_PIECE_BYTES: usize = 512 * 1024;
 
 /// Reactors of one appliance.
 pub const CORES_MAX: u16 = 128;

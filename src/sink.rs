@@ -1,9 +1,11 @@
 //! Bytes out: sinks encode batches and hand them to files, sockets or nobody.
 //!
-//! Read: `file` · `tcp` · `producer` (frames to a source elsewhere) · `print` · `blackhole`.
+//! Read: `file` · `tcp` · `output` (what is held until its epoch exists) · `producer` (frames to a source
+//! elsewhere) · `print` · `blackhole`.
 
 mod blackhole;
 mod file;
+mod output;
 mod print;
 mod producer;
 mod tcp;
@@ -14,14 +16,24 @@ pub use file::{
     PreparedDirectory, RecoveredParts, SystemFiles, check_directory, prepare_directory,
     recover_parts,
 };
+pub use output::{OutputJournal, output_tag};
 pub use print::PrintSink;
 pub use producer::{ProducerSink, ProducerSinkOptions};
-pub use tcp::{SlowSubscriber, TcpSink, TcpSinkOptions};
+pub use tcp::{HeldOptions, HeldTcpSink, Keeping, OnFull, SlowSubscriber, TcpSink, TcpSinkOptions};
 
 use crate::metrics::SinkCounters;
 use crate::reactor::Io;
 use crate::record::{Batch, Epoch};
 use crate::stdx::Failure;
+
+/// The epochs of a durable job, as its sinks tell others of them.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct OutputEpochs {
+    /// The run's first.
+    pub first: Epoch,
+    /// What the output goes by for as long as epochs are counted on; never 0.
+    pub output: u64,
+}
 
 /// One sink on one core.
 pub trait Sink {
@@ -66,6 +78,9 @@ pub trait Sink {
     fn wakes_at_ns(&self) -> Option<u64> {
         None
     }
+
+    /// The job was asked to stop: what is kept for somebody who is not there is kept for the next run.
+    fn stop(&mut self, _io: &mut dyn Io) {}
 
     /// An error after which the job cannot go on: disk full, directory gone.
     fn take_failure(&mut self) -> Option<Failure>;

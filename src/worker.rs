@@ -271,6 +271,9 @@ impl Worker {
             for source in &mut self.sources {
                 source.stop(io);
             }
+            for sink in &mut self.sinks {
+                sink.stop(io);
+            }
         }
         true
     }

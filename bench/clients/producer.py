@@ -15,8 +15,8 @@ import sys
 import time
 
 LAYOUT_HASH = 0x6FF88E59DB1E2526
-HELLO, DATA, ACK, END, ERROR = 1, 2, 3, 4, 5
-PRODUCER = 1
+HELLO, DATA, ACK, END, ERROR, END_OF_EPOCH, GAP = 1, 2, 3, 4, 5, 6, 8
+PRODUCER, SUBSCRIBER = 1, 2
 BIGINT, DOUBLE, STRING, TIMESTAMP = 5, 7, 9, 13
 
 CRC_TABLE = []
@@ -37,12 +37,13 @@ def padded(data, multiple):
     return data + bytes(-len(data) % multiple)
 
 
-def message(kind, payload=b"", sequence=0):
+def message(kind, payload=b"", sequence=0, epoch=0, lane=0):
     payload = padded(payload, 64)
 
     def header(checksum):
         return struct.pack(
-            "<4sHHIIQQIIQ16x", b"PLTN", 1, kind, len(payload), checksum, sequence, 0, 0, 0, LAYOUT_HASH
+            "<4sHHIIQQIIQ16x",
+            *(b"PLTN", 1, kind, len(payload), checksum, sequence, epoch, lane, 0, LAYOUT_HASH),
         )
 
     return header(crc32c(header(0) + payload)) + payload
@@ -143,6 +144,11 @@ def print_vectors():
         ("ack", message(ACK, ack, 5)),
         ("end", message(END, b"", 2)),
         ("error", message(ERROR, struct.pack("<II", 9, len(error)) + error)),
+        ("hello-subscriber", hello("ledger", 9, [], SUBSCRIBER)),
+        ("data-of-an-epoch", message(DATA, rows(0, 1), 1, 70, 2)),
+        ("end-of-epoch", message(END_OF_EPOCH, b"", 1, 70, 2)),
+        ("ack-of-a-subscriber", message(ACK, bytes(16), 1, 70, 2)),
+        ("gap", message(GAP, struct.pack("<Q", 5), 1, 70, 2)),
     ]:
         print(f"{name}\t{made.hex()}")
 

@@ -19,6 +19,8 @@ pub enum ClientError {
         /// Frames that nobody has any more.
         frames: u64,
     },
+    /// So many rows were not kept until this subscriber came to take them. The next ones follow.
+    Gap(u64),
     /// Rows that no frame can carry: another schema, a type that frames do not have, a row too long.
     Rows(String),
 }
@@ -34,6 +36,9 @@ impl fmt::Display for ClientError {
                 "the source has been started again, and forgotten {frames} frames that it had \
                  acknowledged"
             ),
+            ClientError::Gap(rows) => {
+                write!(formatter, "{rows} rows were not kept for this subscriber")
+            }
             ClientError::Rows(reason) => formatter.write_str(reason),
         }
     }

@@ -347,6 +347,7 @@ fn is_passing(error: &ClientError) -> bool {
         }
         ClientError::Refused(FrameRefusal::Fault(_))
         | ClientError::Forgotten { .. }
+        | ClientError::Gap(_)
         | ClientError::Rows(_) => false,
     }
 }

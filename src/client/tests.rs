@@ -11,10 +11,10 @@ use arrow::datatypes::{DataType, Field, Schema};
 use super::*;
 use crate::format::frames::write_data;
 use crate::format::{
-    Ack, FrameHeader, FrameHello, FrameKind, FrameRole, FrameStream, Message, ProtocolFault,
-    write_ack, write_empty, write_error,
+    Ack, Encoder, FrameEncoder, FrameHeader, FrameHello, FrameKind, FrameRole, FrameStream,
+    Message, ProtocolFault, write_ack, write_empty, write_end_of_epoch, write_error, write_gap,
 };
-use crate::record::FrameWriter;
+use crate::record::{Epoch, FrameWriter};
 
 fn rows(numbers: std::ops::Range<i64>) -> RecordBatch {
     let schema = Arc::new(Schema::new(vec![Field::new("n", DataType::Int64, false)]));
@@ -268,16 +268,21 @@ fn a_producer_whose_source_goes_away_says_so() {
     assert!(matches!(ended, Err(ClientError::Closed | ClientError::Io(_))), "{ended:?}");
 }
 
+/// A subscriber's hello, which is of this session, and the sink's, which names this output.
+fn greet(sink: &mut Played, session: u64, output: u64) {
+    let hello = FrameHello::parse(&sink.message().payload).unwrap();
+    let told = (hello.role, &*hello.name, hello.session);
+    assert_eq!(told, (FrameRole::Subscriber, "s", session));
+    let (role, name, schema) = (FrameRole::Sink, "k".to_owned(), rows(0..0).schema());
+    let answer = FrameHello { role, name, session: output, heartbeat_ms: 0, schema };
+    sink.say(|out| answer.write(out));
+}
+
 /// What a sink sends behind its hello, and what the subscriber makes of it.
 #[track_caller]
 fn check_subscriber(sends: impl FnOnce(&mut Played) + Send + 'static, expected: &str) {
     let (address, played) = play(move |mut sink| {
-        let hello = FrameHello::parse(&sink.message().payload).unwrap();
-        assert_eq!((hello.role, &*hello.name), (FrameRole::Subscriber, "s"));
-        let schema = rows(0..0).schema();
-        let (role, name) = (FrameRole::Sink, "k".to_owned());
-        let answer = FrameHello { role, name, session: 0, heartbeat_ms: 0, schema };
-        sink.say(|out| answer.write(out));
+        greet(&mut sink, 0, 0);
         sends(&mut sink);
         // Closed with something unread, it would be reset.
         sink.socket.shutdown(Shutdown::Write).unwrap();
@@ -328,4 +333,50 @@ fn a_subscriber_gets_an_unbroken_series_to_its_end() {
         |sink| sink.say(|out| write_error(&ProtocolFault::Silent, out)),
         "error 17: nothing came for too long",
     );
+}
+
+fn at(epoch: u64, sequence: u64) -> LanePosition {
+    LanePosition { lane: 0, frame: FramePosition { epoch, sequence } }
+}
+
+#[test]
+fn a_subscriber_resumes_where_it_says_and_acknowledges_what_it_says() {
+    let acked = |sink: &mut Played| {
+        let message = sink.message();
+        assert_eq!(message.header.kind, FrameKind::Ack);
+        message.header.position()
+    };
+    let (address, played) = play(move |mut sink| {
+        greet(&mut sink, 3, 9);
+        assert_eq!(acked(&mut sink), at(5, 1), "it need not be sent what it has");
+        sink.say(|out| {
+            let mut encoder = FrameEncoder::new("k", &rows(0..0).schema());
+            encoder.begin_epoch(Epoch::new(5));
+            encoder.encode(&rows(0..1), out);
+            encoder.encode(&rows(0..2), out);
+            write_end_of_epoch(at(5, 2), out);
+            encoder.begin_epoch(Epoch::new(6));
+            encoder.encode(&rows(0..3), out);
+            write_gap(at(8, 4), 77, out);
+            encoder.begin_epoch(Epoch::new(9));
+            encoder.encode(&rows(0..4), out);
+        });
+        // Nothing is said of what was given out before the subscriber says so.
+        assert_eq!(acked(&mut sink), at(5, 2));
+        assert_eq!(acked(&mut sink), at(9, 1));
+    });
+    let after = OutputPosition { output: 9, lanes: vec![at(5, 1)] };
+    let options = SubscriberOptions { name: "s".into(), session: 3, after };
+    let mut subscriber = Subscriber::resume(address, options).unwrap();
+    assert_eq!(subscriber.next_delivery().unwrap(), Some(Delivery::Rows(rows(0..2))));
+    assert_eq!(subscriber.next_delivery().unwrap(), Some(Delivery::EndOfEpoch(5)));
+    assert_eq!(subscriber.position(), OutputPosition { output: 9, lanes: vec![at(5, 2)] });
+    subscriber.acknowledge().unwrap();
+    assert_eq!(subscriber.next_rows().unwrap(), Some(rows(0..3)));
+    let missing = subscriber.next_rows().unwrap_err();
+    assert_eq!(missing.to_string(), "77 rows were not kept for this subscriber");
+    assert_eq!(subscriber.next_rows().unwrap(), Some(rows(0..4)));
+    subscriber.acknowledge().unwrap();
+    drop(subscriber);
+    played.join().unwrap();
 }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use super::place::Place;
 use crate::format::FormatOptions;
 use crate::reactor::TcpEndpoint;
-use crate::sink::SlowSubscriber;
+use crate::sink::{Keeping, SlowSubscriber};
 use crate::source::{FieldOption, NexmarkOptions, Pacing};
 use crate::sql::{DeclaredTable, SqlText};
 
@@ -254,6 +254,8 @@ pub struct TcpSinkConfig {
     pub endpoint: TcpEndpoint,
     /// What a subscriber that does not keep up gets.
     pub slow_subscriber: SlowSubscriber,
+    /// How much is kept for subscribers who have not acknowledged it, when rows leave with their epoch.
+    pub keeping: Keeping,
     /// Subscribers served at once; further ones are refused.
     pub connections_max: u32,
 }

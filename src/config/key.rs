@@ -42,6 +42,8 @@ pub(super) enum Kind {
     Sql,
     /// "all", a count, or a list of CPUs.
     Cores,
+    /// A list of names of subscribers.
+    Names,
     /// For each column a table of options.
     Fields,
 }
@@ -224,6 +226,14 @@ pub(super) static SINKS: Section = Section {
         only("part_bytes", Kind::Bytes { min: 1, max: 1 << 40 }, FILE),
         only("part_age", Kind::Time { min: MS, max: DAY, words: &[] }, FILE),
         only("release", Kind::Choice { known: &["commit", "immediate"], planned: &[] }, ENCODED),
+        only("retain", Kind::Bytes { min: 1 << 16, max: 1 << 50 }, TCP),
+        only(
+            "retain_time",
+            Kind::Time { min: Duration::from_secs(1), max: YEARS_10, words: &["off"] },
+            TCP,
+        ),
+        only("on_full", Kind::Choice { known: &["block", "drop"], planned: &[] }, TCP),
+        only("wait_for", Kind::Names, TCP),
         format_only("timestamps", TIMESTAMPS, &["json"]),
         format_only("header", Kind::Flag, &["csv"]),
         format_only("delimiter", Kind::Character, &["csv"]),

@@ -12,7 +12,9 @@ use super::source::{
     check_applicable, connections_max, endpoint, format, required_path, required_word,
 };
 use super::table::RawTable;
-use crate::sink::SlowSubscriber;
+use crate::limits::OUTPUT_KEPT_BYTES_DEFAULT;
+use crate::reactor::TcpEndpoint;
+use crate::sink::{Keeping, OnFull, SlowSubscriber};
 
 const PART_BYTES_DEFAULT: u64 = 128 * 1024 * 1024;
 const PART_AGE_DEFAULT: Duration = Duration::from_secs(30);
@@ -36,7 +38,7 @@ pub(super) fn resolve(
     }
     let release = release(table, durability, errors);
     let connector = match connector {
-        "tcp" => SinkConnector::Tcp(tcp(table, errors)?),
+        "tcp" => SinkConnector::Tcp(tcp(table, release, errors)?),
         "file" => SinkConnector::File(file(directory, table, errors)?),
         "print" => SinkConnector::Print,
         "blackhole" => SinkConnector::Blackhole,
@@ -62,15 +64,55 @@ fn release(table: &RawTable, durability: DurabilityMode, errors: &mut Errors) ->
     }
 }
 
-fn tcp(table: &RawTable, errors: &mut Errors) -> Option<TcpSinkConfig> {
+fn tcp(table: &RawTable, release: Release, errors: &mut Errors) -> Option<TcpSinkConfig> {
+    let endpoint = endpoint(table, errors)?;
     Some(TcpSinkConfig {
-        endpoint: endpoint(table, errors)?,
+        endpoint,
+        keeping: keeping(table, release, endpoint, errors),
         slow_subscriber: match table.word("slow_subscriber") {
             Some("backpressure") => SlowSubscriber::Backpressure,
             _ => SlowSubscriber::Disconnect,
         },
         connections_max: connections_max(table),
     })
+}
+
+/// How much output is kept for whoever has not acknowledged it.
+fn keeping(
+    table: &RawTable,
+    release: Release,
+    endpoint: TcpEndpoint,
+    errors: &mut Errors,
+) -> Keeping {
+    let refuse = |key: &str, message: &str, all: &mut Errors| {
+        all.add(table.at(key), &table.key_path(key), message);
+    };
+    let is_served = matches!(endpoint, TcpEndpoint::Listen(_));
+    let resumes = is_served && table.word("format").is_none_or(|format| format == "rkyv");
+    for key in ["retain", "retain_time", "on_full", "wait_for"] {
+        if table.has(key) && release == Release::Immediate {
+            refuse(key, "is about output that is kept; it goes with release = \"commit\"", errors);
+        } else if table.has(key) && key != "retain" && !resumes {
+            let message = "is about subscribers who acknowledge; it goes with `listen` and \
+                           format = \"rkyv\"";
+            refuse(key, message, errors);
+        }
+    }
+    let age_max = table.time("retain_time").flatten();
+    let on_full = match table.word("on_full") {
+        Some("drop") => OnFull::Drop,
+        _ => OnFull::Block,
+    };
+    if age_max.is_some() && on_full == OnFull::Block {
+        let message = "has no effect where nothing is given up; add on_full = \"drop\"";
+        refuse("retain_time", message, errors);
+    }
+    Keeping {
+        bytes_max: table.count("retain").unwrap_or(OUTPUT_KEPT_BYTES_DEFAULT),
+        age_ms_max: age_max.map(|age| i64::try_from(age.as_millis()).unwrap_or(i64::MAX)),
+        on_full,
+        wait_for: table.names("wait_for").iter().map(|name| name.as_str().into()).collect(),
+    }
 }
 
 fn file(directory: &Path, table: &RawTable, errors: &mut Errors) -> Option<FileSinkConfig> {

@@ -147,6 +147,14 @@ impl RawTable {
         }
     }
 
+    pub(super) fn names(&self, key: &str) -> &[String] {
+        match self.get(key).map(|given| &given.value) {
+            None => &[],
+            Some(Value::Names(names)) => names,
+            Some(other) => panic!("{key} holds {other:?}, not a list of names"),
+        }
+    }
+
     pub(super) fn cores(&self, key: &str) -> Option<&CoreChoice> {
         match &self.get(key)?.value {
             Value::Cores(choice) => Some(choice),

@@ -1,5 +1,6 @@
 //! One value: from what was written to what its key takes, or a sentence that says why not.
 
+use std::collections::HashSet;
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::time::Duration;
 use toml::de::{DeArray, DeValue};
@@ -7,6 +8,7 @@ use toml::de::{DeArray, DeValue};
 use super::error::Position;
 use super::job::CoreChoice;
 use super::key::{CORES, Kind};
+use crate::limits::{FRAME_NAME_BYTES_MAX, SUBSCRIPTIONS_MAX};
 use crate::source::FieldOption;
 use crate::sql::SqlText;
 use crate::stdx::{
@@ -27,6 +29,7 @@ pub(super) enum Value {
     Address(SocketAddr),
     Sql(SqlText),
     Cores(CoreChoice),
+    Names(Vec<String>),
     Fields(Vec<GivenField>),
 }
 
@@ -68,6 +71,13 @@ pub(super) fn from_toml(kind: &Kind, value: &DeValue<'_>) -> Result<Value, Strin
         }
         (Kind::Cores, DeValue::Integer(_)) => core_count(whole_number(value)).map(Value::Cores),
         (Kind::Cores, DeValue::Array(cpus)) => cpu_list(cpus).map(Value::Cores),
+        (Kind::Names, DeValue::Array(names)) => {
+            let texts = names.iter().map(|name| name.get_ref().as_str().map(str::to_owned));
+            let texts = texts.collect::<Option<Vec<String>>>();
+            texts
+                .ok_or_else(|| format!("is no list of names; {}", expectation(kind)))
+                .and_then(names_of)
+        }
         _ => Err(format!("is {}; {}", article(value.type_str()), expectation(kind))),
     }
 }
@@ -89,6 +99,7 @@ pub(super) fn from_text(kind: &Kind, text: &str) -> Result<Value, String> {
         Kind::Choice { known, planned } => choice(text, known, planned),
         Kind::Character => character(text),
         Kind::Cores if text == "all" => Ok(Value::Cores(CoreChoice::All)),
+        Kind::Names => names_of(text.split(';').map(|name| name.trim().to_owned()).collect()),
         Kind::Flag | Kind::Count { .. } | Kind::Cores | Kind::Sql | Kind::Fields => {
             Err(format!("is a string; {}", expectation(kind)))
         }
@@ -116,6 +127,7 @@ fn expectation(kind: &Kind) -> String {
             "write a table of tables, such as { id = { kind = \"sequence\", start = 1, end = 9 } }"
                 .to_owned()
         }
+        Kind::Names => "write a list of names, such as [\"ledger\", \"audit\"]".to_owned(),
         Kind::Cores => "write \"all\", a count, or a list of CPUs such as [2, 3]".to_owned(),
     }
 }
@@ -252,6 +264,22 @@ fn check_cpus(cpus: Option<Vec<u16>>) -> Result<CoreChoice, String> {
         return Err(format!("has {} CPUs; list 1 to {}", cpus.len(), CORES.end()));
     }
     Ok(CoreChoice::Cpus(cpus))
+}
+
+/// Names as subscribers say them in hello.
+fn names_of(names: Vec<String>) -> Result<Value, String> {
+    let fits = |name: &String| (1..=FRAME_NAME_BYTES_MAX).contains(&name.len());
+    if !names.iter().all(fits) {
+        return Err(format!("has a name that has not 1 to {FRAME_NAME_BYTES_MAX} bytes"));
+    }
+    if names.len() > SUBSCRIPTIONS_MAX {
+        return Err(format!("has {} names; {SUBSCRIPTIONS_MAX} are allowed", names.len()));
+    }
+    let distinct: HashSet<&String> = names.iter().collect();
+    if distinct.len() < names.len() {
+        return Err("has a name twice; list each name once".to_owned());
+    }
+    Ok(Value::Names(names))
 }
 
 fn whole_number(value: &DeValue<'_>) -> Option<u64> {

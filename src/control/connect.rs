@@ -6,10 +6,13 @@
 //! What can fail on the user's side (files that are not there, directories that cannot be written)
 //! fails here, before any core starts.
 //!
-//! Read: this file · `parts` (file sinks, and what an earlier run left of their parts).
+//! Read: this file · `parts` (file sinks, and what an earlier run left of their parts) · `subscribers` (TCP
+//! sinks, and what an earlier run left for their subscribers).
 
 mod parts;
+mod subscribers;
 
+use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,14 +24,13 @@ use super::{ErrorClass, JobError};
 use crate::checkpoint::EpochContents;
 use crate::config::{
     DatagenSourceConfig, DurabilityMode, FileSourceConfig, Job, NexmarkSourceConfig, SinkConnector,
-    SourceConnector, TcpSinkConfig, TcpSourceConfig,
+    SourceConnector, TcpSourceConfig,
 };
-use crate::format::{self, Encoder, FormatOptions, FrameEncoder};
+use crate::format::{self, FormatOptions};
+use crate::journal::SideJournal;
 use crate::limits::FILE_FOLLOW_INTERVAL_NS_DEFAULT;
 use crate::reactor::{Clock, SystemClock, TcpEndpoint};
-use crate::sink::{
-    BlackholeSink, PrintSink, ProducerSink, ProducerSinkOptions, Sink, TcpSink, TcpSinkOptions,
-};
+use crate::sink::{BlackholeSink, OutputEpochs, PrintSink, Sink};
 use crate::source::{
     Acknowledge, CutOptions, DecoderFactory, FilePlan, FileSource, FileSourceOptions,
     FollowOptions, FollowSource, FrameFilePlan, FrameFileSource, FrameFileSourceOptions,
@@ -39,9 +41,13 @@ use crate::source::{
 use crate::sql::PlannedSource;
 use crate::stdx::CoreId;
 use parts::open_file_sink;
+pub(super) use subscribers::held_sinks;
+use subscribers::open_tcp_sink;
 
 type MakeSource = Box<dyn Fn(CoreId) -> Box<dyn Source> + Send + Sync>;
-type MakeSink = Box<dyn Fn(CoreId) -> Box<dyn Sink> + Send + Sync>;
+/// A core's output journal, where it has one.
+pub(super) type OutputSide = Rc<RefCell<dyn SideJournal>>;
+type MakeSink = Box<dyn Fn(CoreId, Option<&OutputSide>) -> Box<dyn Sink> + Send + Sync>;
 
 /// Makes every core's sources and sinks, in the plan's order.
 pub(super) struct Connectors {
@@ -57,6 +63,8 @@ pub(super) struct Start<'a> {
     pub(super) run: u32,
     /// The run has epochs.
     pub(super) is_durable: bool,
+    /// What sinks say of them.
+    pub(super) epochs: Option<OutputEpochs>,
     /// The one that it goes on from.
     pub(super) epoch: Option<&'a EpochContents>,
 }
@@ -78,7 +86,7 @@ impl Connectors {
         let sinks = prepared
             .sinks
             .iter()
-            .map(|sink| open_sink(prepared, sink, start))
+            .map(|sink| open_sink(job, prepared, sink, start))
             .collect::<Result<_, _>>()?;
         Ok(Connectors { sources, sinks })
     }
@@ -87,8 +95,8 @@ impl Connectors {
         self.sources.iter().map(|make| make(core)).collect()
     }
 
-    pub(super) fn sinks(&self, core: CoreId) -> Vec<Box<dyn Sink>> {
-        self.sinks.iter().map(|make| make(core)).collect()
+    pub(super) fn sinks(&self, core: CoreId, output: Option<&OutputSide>) -> Vec<Box<dyn Sink>> {
+        self.sinks.iter().map(|make| make(core, output)).collect()
     }
 }
 
@@ -313,16 +321,17 @@ fn decoder_factory() -> DecoderFactory {
 }
 
 fn open_sink(
+    job: &Job,
     prepared: &Prepared,
     sink: &PreparedSink,
     start: Start<'_>,
 ) -> Result<MakeSink, JobError> {
     let make: MakeSink = match &sink.config.connector {
         SinkConnector::File(file) => return open_file_sink(prepared, sink, file, start),
-        SinkConnector::Blackhole => Box::new(|_| Box::new(BlackholeSink::default())),
+        SinkConnector::Blackhole => Box::new(|_, _| Box::new(BlackholeSink::default())),
         SinkConnector::Print => {
             let (schema, format) = (sink.planned.schema.clone(), sink.config.format.clone());
-            Box::new(move |_| {
+            Box::new(move |_, _| {
                 let encoder = match &format {
                     Some(format) => format::encoder(format, &schema),
                     None => format::print_encoder(&schema),
@@ -330,37 +339,14 @@ fn open_sink(
                 Box::new(PrintSink::new(encoder.expect("it was tried before the start")))
             })
         }
-        SinkConnector::Tcp(tcp) => open_tcp_sink(sink, tcp),
+        SinkConnector::Tcp(tcp) => open_tcp_sink(job, prepared, (sink, tcp), start)?,
     };
     if start.core_count == 1 || !sink.is_gathered() {
         return Ok(make);
     }
     // Rows of a gathered sink go to core 0; the instances elsewhere never get one.
-    Ok(Box::new(move |core| match core {
-        CoreId::ZERO => make(core),
+    Ok(Box::new(move |core, output| match core {
+        CoreId::ZERO => make(core, output),
         _ => Box::new(BlackholeSink::default()),
     }))
-}
-
-fn open_tcp_sink(sink: &PreparedSink, tcp: &TcpSinkConfig) -> MakeSink {
-    let options = TcpSinkOptions {
-        name: sink.planned.name.as_str().into(),
-        endpoint: tcp.endpoint,
-        slow_subscriber: tcp.slow_subscriber,
-        connections_max: tcp.connections_max,
-        frames: *sink.format() == FormatOptions::Frames,
-    };
-    let (format, schema) = (sink.format().clone(), sink.planned.schema.clone());
-    if let (TcpEndpoint::Connect(address), true) = (tcp.endpoint, options.frames) {
-        let options = ProducerSinkOptions { name: Arc::clone(&options.name), address, schema };
-        return Box::new(move |_| Box::new(ProducerSink::new(options.clone())));
-    }
-    Box::new(move |_| {
-        let encoder: Box<dyn Encoder> = match options.frames {
-            true => Box::new(FrameEncoder::new(&options.name, &schema)),
-            false => format::encoder(&format, &schema)
-                .expect("the same options were tried before the start"),
-        };
-        Box::new(TcpSink::new(options.clone(), encoder))
-    })
 }

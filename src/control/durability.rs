@@ -5,11 +5,14 @@
 //!
 //! No core acts before all have read what they need: see [`StartGate`].
 
+use std::cell::RefCell;
 use std::hash::{BuildHasher, RandomState};
 use std::path::Path;
+use std::rc::Rc;
 use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
+use super::connect::{OutputSide, held_sinks};
 use super::prepare::Prepared;
 use super::{ErrorClass, JobError, log};
 use crate::checkpoint::{
@@ -18,15 +21,16 @@ use crate::checkpoint::{
 };
 use crate::config::{DurabilityMode, Job};
 use crate::journal::{
-    Directory, Files, JournalError, JournalId, JournalOptions, Kind, Recovered, RecoveryRequest,
-    Supply, examine, recover, start_supply,
+    Directory, Files, JournalError, JournalId, JournalOptions, JournalStart, Kind, Recovered,
+    RecoveryRequest, SideStart, SideWriter, Supply, Writer, examine, recover, start_supply,
 };
 use crate::limits::{
     JOURNAL_BUFFER_BYTES, JOURNAL_BUFFERS_MAX, JOURNAL_POPULATE_BYTES, JOURNAL_SEGMENT_BYTES,
 };
 use crate::reactor::{Clock, SystemClock, ThreadBell, Wake};
 use crate::record::{Epoch, KeyHasher};
-use crate::stdx::Failure;
+use crate::sink::OutputEpochs;
+use crate::stdx::{CoreId, Failure};
 use crate::worker::{CheckpointSetup, Worker};
 
 const OPTIONS: JournalOptions = JournalOptions {
@@ -52,11 +56,20 @@ pub(super) struct CoreDurability {
     contents: Option<Arc<EpochContents>>,
     interval_ns: u64,
     log: JournalLog,
+    output: Option<Output>,
     ports: CheckpointPorts,
     sources: Vec<String>,
     sinks: Vec<String>,
     hasher: KeyHasher,
     gate: Gate,
+}
+
+/// An output journal that is to be written.
+struct Output {
+    writer: Writer,
+    /// Sinks that share it.
+    users: usize,
+    start: SideStart,
 }
 
 impl Durability {
@@ -97,6 +110,12 @@ impl Durability {
         self.contents.as_deref()
     }
 
+    /// What sinks say of epochs.
+    pub(super) fn output_epochs(&self) -> OutputEpochs {
+        let first = Epoch::new(self.recovered.next_epoch());
+        OutputEpochs { first, output: self.recovered.directory_id().max(1) }
+    }
+
     /// The part of every core, in order; `wakers[i]` wakes core `i`. Starts the thread that supplies
     /// segments, beside the cores' CPUs.
     pub(super) fn for_cores(
@@ -111,19 +130,35 @@ impl Durability {
         let (mut supply, bell) = (Supply::default(), Arc::new(ThreadBell::default()));
         let epoch = self.contents.as_ref().map(|_| self.recovered.epoch());
         let (start_gate, gates) = StartGate::new(wakers.len(), epoch, self.began_ns);
+        let held = held_sinks(prepared).len();
         let mut cores = Vec::new();
         let all_ports = CheckpointPorts::for_all_cores(wakers);
         for ((ports, waker), gate) in all_ports.into_iter().zip(wakers).zip(gates) {
             let journal = JournalId { kind: Kind::State, core: ports.core() };
             let start = self.recovered.start(journal, Kind::ALL.len() * wakers.len());
-            let bell: Arc<dyn Wake> = bell.clone();
-            let writer = supply.add(&files, &start, OPTIONS, (Arc::clone(waker), bell));
+            let mut add = |at: &JournalStart| {
+                let supply_wake: Arc<dyn Wake> = bell.clone();
+                supply.add(&files, at, OPTIONS, (Arc::clone(waker), supply_wake))
+            };
+            let writer = add(&start);
+            // Rows of sinks that hold them are all on core 0.
+            let output = (ports.core() == CoreId::ZERO && held > 0).then(|| {
+                let side = JournalId { kind: Kind::Output, core: ports.core() };
+                let start_of_side = self.recovered.start(side, Kind::ALL.len() * wakers.len());
+                let writer_of_side = add(&start_of_side);
+                Output {
+                    writer: writer_of_side,
+                    users: held,
+                    start: self.recovered.side_start(side, core_count),
+                }
+            });
             let range = self.recovered.commit().range(journal);
             cores.push(CoreDurability {
                 recovered: Arc::clone(&self.recovered),
                 contents: self.contents.clone(),
                 interval_ns: self.interval_ns,
                 log: JournalLog::new(writer, core_count, range, OPTIONS.segment_bytes),
+                output,
                 ports,
                 sources: prepared.sources.iter().map(|it| it.planned.name.clone()).collect(),
                 sinks: prepared.sinks.iter().map(|it| it.planned.name.clone()).collect(),
@@ -140,13 +175,20 @@ impl Durability {
 }
 
 impl CoreDurability {
-    /// Gives a worker what this core had, on the core. Returns when all cores have theirs; false when the
-    /// job does not begin.
-    pub(super) fn restore(self, worker: &mut Worker) -> bool {
+    /// The journal that the core's sinks share, where they do: made on the core.
+    pub(super) fn output(&mut self) -> Option<OutputSide> {
+        let Output { writer, users, start } = self.output.take()?;
+        let first = Epoch::new(self.recovered.next_epoch());
+        Some(Rc::new(RefCell::new(SideWriter::new(writer, users, first, start))))
+    }
+
+    /// Gives a worker what this core had, on the core; its sinks have `output`. Returns when all cores have
+    /// theirs; false when the job does not begin.
+    pub(super) fn restore(self, worker: &mut Worker, output: Option<OutputSide>) -> bool {
         let setup = CheckpointSetup {
             ports: self.ports,
             log: Box::new(self.log),
-            sides: Vec::new(),
+            sides: output.into_iter().collect(),
             interval_ns: self.interval_ns,
             sources: self.sources,
             sinks: self.sinks,

@@ -8,7 +8,7 @@
 //! - operator: rows in = forwarded + filtered + late + rejected + absorbed; absorbed = fired + held;
 //! - link: rows out of one = rows into the next, and over an exchange of a window the rows that
 //!   the sending half absorbed = the rows its partial results stand for at the receiving half;
-//! - sink: rows written to it = rows in = rows out + rows discarded.
+//! - sink: rows written to it = rows in = rows out + rows discarded + rows kept for a later run.
 
 use std::collections::BTreeMap;
 
@@ -124,7 +124,7 @@ impl Ledger<'_> {
         for (index, sink) in self.totals.sinks.iter().enumerate() {
             let written = self.sinks.get(&SinkIndex(index)).copied().unwrap_or(0);
             self.expect_equal(&format!("sink {index}: rows given"), written, sink.rows_in);
-            let accounted = sink.rows_out + sink.rows_discarded;
+            let accounted = sink.rows_out + sink.rows_discarded + sink.rows_kept;
             self.expect_equal(&format!("sink {index}: rows in"), sink.rows_in, accounted);
         }
     }

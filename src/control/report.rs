@@ -72,6 +72,7 @@ struct SinkReport {
     rows_in: u64,
     rows_out: u64,
     rows_discarded: u64,
+    rows_kept: u64,
     bytes_out: u64,
     /// From the arrival of a row's batch to its release.
     latency_us: LatencyReport,
@@ -295,12 +296,13 @@ impl SinkReport {
         latency: &LatencyHistogram,
         parts: &LatencyParts,
     ) -> SinkReport {
-        let SinkCounters { rows_in, rows_out, rows_discarded, bytes_out } = *counters;
+        let SinkCounters { rows_in, rows_out, rows_discarded, rows_kept, bytes_out } = *counters;
         let part = |part| LatencyReport::from(parts.of(part));
         SinkReport {
             rows_in,
             rows_out,
             rows_discarded,
+            rows_kept,
             bytes_out,
             latency_us: latency.into(),
             latency_parts_us: LatencyPartsReport {

@@ -14,7 +14,7 @@ use std::time::Duration;
 use super::audience::Audience;
 use super::connect::{Connectors, Start};
 use super::definition::{definition_hash, query_lines};
-use super::durability::{Durability, StartGate, random_number};
+use super::durability::{CoreDurability, Durability, StartGate, random_number};
 use super::http::{Listen, Question, Server};
 use super::live::{Live, RunIdentity};
 use super::log::{self, Log, LogFormat};
@@ -83,6 +83,7 @@ pub(super) fn run(job: &Job, options: &RunOptions, log: &Log) -> Result<(), JobE
         core_count,
         run,
         is_durable: durability.is_some(),
+        epochs: durability.as_ref().map(Durability::output_epochs),
         epoch: durability.as_ref().and_then(Durability::epoch),
     };
     let connectors = Connectors::open(job, &prepared, start)?;
@@ -220,13 +221,16 @@ impl<'a> Running<'a> {
             let (graph, connectors) = (Arc::clone(&graph), Arc::clone(&connectors));
             let (signal, sender) = (signal.clone(), sender.clone());
             Box::new(move |core: CoreId| {
-                let (sources, sinks) = (connectors.sources(core), connectors.sinks(core));
+                let mut own = own;
+                let output = own.as_mut().and_then(CoreDurability::output);
+                let sources = connectors.sources(core);
+                let sinks = connectors.sinks(core, output.as_ref());
                 let reporter = Reporter::new(core, move |report| {
                     // Nobody listens any more: the job has ended.
                     let _ = sender.send(News::Report(Box::new(report)));
                 });
                 let mut worker = Worker::build(&graph, wiring, sources, sinks, signal, reporter);
-                if own.is_none_or(|own| own.restore(&mut worker)) {
+                if own.is_none_or(|own| own.restore(&mut worker, output)) {
                     return Box::new(worker);
                 }
                 Box::new(worker.refuse())
@@ -370,7 +374,8 @@ pub(super) fn absolute(path: &Path) -> PathBuf {
 
 fn what_stopping_waits_for(prepared: &Prepared, totals: &Totals) -> String {
     let held = prepared.sinks.iter().zip(&totals.sinks).filter_map(|(sink, counters)| {
-        let rows = counters.rows_in - counters.rows_out - counters.rows_discarded;
+        let settled = counters.rows_out + counters.rows_discarded + counters.rows_kept;
+        let rows = counters.rows_in.saturating_sub(settled);
         let name = &sink.planned.name;
         (rows > 0).then(|| format!("sink {name} holds {rows} rows that were not taken"))
     });

@@ -150,6 +150,7 @@ pub(super) struct SinkState {
     pub(super) rows_in: u64,
     pub(super) rows_out: u64,
     pub(super) rows_discarded: u64,
+    pub(super) rows_kept: u64,
     pub(super) bytes_out: u64,
     pub(super) rows_per_second: f64,
     pub(super) bytes_per_second: f64,

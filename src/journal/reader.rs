@@ -146,7 +146,11 @@ impl<R: ReadAt> SegmentReader<R> {
 }
 
 /// A valid entry is one of this place.
-fn belongs(entry: &EntryHeader, segment: &SegmentHeader, offset: u64) -> Result<(), Invalid> {
+pub(super) fn belongs(
+    entry: &EntryHeader,
+    segment: &SegmentHeader,
+    offset: u64,
+) -> Result<(), Invalid> {
     if entry.file_id != segment.file_id {
         return Err(Invalid::File(entry.file_id));
     }

@@ -288,6 +288,11 @@ impl<S: Storage> Recovered<S> {
         self.record.commit.epoch
     }
 
+    /// Tells the directory from others, and from what it was before it was begun anew.
+    pub fn directory_id(&self) -> u64 {
+        self.record.directory_id
+    }
+
     /// The first number of an epoch that may be used.
     pub fn next_epoch(&self) -> u64 {
         self.record.next_epoch
@@ -335,6 +340,7 @@ impl<S: Storage> Recovered<S> {
         let (position, sequence) =
             kept.map_or((Position::BEGINNING, 1), |kept| (kept.end, kept.sequence));
         let segments = kept.map(|kept| &kept.chain.segments[..]).unwrap_or_default();
+        let seals = kept.map(|kept| &kept.chain.seals[..]).unwrap_or_default();
         JournalStart {
             journal,
             run: self.record.run,
@@ -347,6 +353,7 @@ impl<S: Storage> Recovered<S> {
                 // Journals of cores that are no more are in the record for a while, too.
                 journals: journals + self.record.commit.ranges.len(),
                 segments: segments.iter().map(|header| header.number).collect(),
+                seals: seals.iter().map(|seal| (seal.segment, seal.end)).collect(),
             },
         }
     }

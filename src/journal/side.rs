@@ -60,6 +60,13 @@ pub trait SideJournal {
     /// an ingest journal, not in an output journal.
     fn sync(&mut self, disk: &mut dyn Disk);
 
+    /// The segment behind `segment` in the journal that is written, if there is one: for a
+    /// [`Follower`](super::Follower).
+    fn segment_after(&self, segment: u64) -> Option<u64>;
+
+    /// Where an earlier run ended in `segment`.
+    fn sealed_at(&self, segment: u64) -> Option<u64>;
+
     /// Why appends find no room, when the disk has no space.
     fn no_space(&self) -> Option<&str>;
 
@@ -201,6 +208,14 @@ impl<M: SegmentMemory> SideJournal for SideWriter<M> {
 
     fn sync(&mut self, disk: &mut dyn Disk) {
         self.writer.sync(disk);
+    }
+
+    fn segment_after(&self, segment: u64) -> Option<u64> {
+        self.writer.segment_after(segment)
+    }
+
+    fn sealed_at(&self, segment: u64) -> Option<u64> {
+        self.writer.sealed_at(segment)
     }
 
     fn no_space(&self) -> Option<&str> {

@@ -85,6 +85,8 @@ pub struct WriterStart {
     pub journals: usize,
     /// Segments there are, in order.
     pub segments: Vec<u64>,
+    /// Where earlier runs ended in one of them: its number, and the byte.
+    pub seals: Vec<(u64, u64)>,
 }
 
 /// The end of one journal.
@@ -116,6 +118,8 @@ pub struct Writer<M: SegmentMemory = MappedFile> {
     closing: Vec<crate::reactor::OperationId>,
     /// Segments that were not recycled, in order; the last may be in use.
     segments: VecDeque<u64>,
+    /// Where earlier runs ended in one of them.
+    seals: Vec<(u64, u64)>,
     outbox: MeshSender<ToSupply<M>>,
     inbox: MeshReceiver<FromSupply<M>>,
     /// What the outbox had no room for.
@@ -165,6 +169,7 @@ impl<M: SegmentMemory> Writer<M> {
             syncs: Syncs::new(start.position),
             closing: Vec::new(),
             segments: start.segments.iter().copied().collect(),
+            seals: start.seals.clone(),
             outbox,
             inbox,
             unsent: VecDeque::new(),
@@ -192,6 +197,16 @@ impl<M: SegmentMemory> Writer<M> {
     /// Everything before this is durable.
     pub fn durable(&self) -> Position {
         self.syncs.durable()
+    }
+
+    /// The segment behind `segment`, if there is one and it was begun.
+    pub fn segment_after(&self, segment: u64) -> Option<u64> {
+        self.segments.iter().copied().find(|number| *number > segment)
+    }
+
+    /// Where an earlier run ended in `segment`: what lies behind is none of the journal's.
+    pub fn sealed_at(&self, segment: u64) -> Option<u64> {
+        self.seals.iter().find(|(number, _)| *number == segment).map(|(_, end)| *end)
     }
 
     /// Why appends find no room, when the disk has no space.

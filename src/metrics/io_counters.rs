@@ -40,6 +40,8 @@ pub struct SinkCounters {
     pub rows_out: u64,
     /// Rows that no subscriber was there to take, or a slow subscriber missed.
     pub rows_discarded: u64,
+    /// Rows that nobody has taken yet for whom they are kept, at the end for a later run.
+    pub rows_kept: u64,
     /// Bytes handed to the operating system.
     pub bytes_out: u64,
 }
@@ -66,6 +68,7 @@ impl AddAssign for SinkCounters {
         self.rows_in += other.rows_in;
         self.rows_out += other.rows_out;
         self.rows_discarded += other.rows_discarded;
+        self.rows_kept += other.rows_kept;
         self.bytes_out += other.bytes_out;
     }
 }

@@ -16,6 +16,12 @@ impl Epoch {
     pub const fn number(self) -> u64 {
         self.0
     }
+
+    /// The one behind it.
+    #[must_use]
+    pub const fn next(self) -> Epoch {
+        Epoch(self.0 + 1)
+    }
 }
 
 /// What one sender says of event time.

@@ -1,6 +1,7 @@
 //! TCP sink: rows as lines or frames to every subscriber, or as lines to one peer we connect to.
 //!
-//! Read: `ledger` (which rows have left) · `peers` (what subscribers of frames say).
+//! Read: this file (release at once) · `held` (release with the epoch) · `connections` (who comes and goes)
+//! with `peers` · `ledger` (which rows have left).
 //!
 //! In:  batches, of all cores: the graph sends all rows of a TCP sink to one core.
 //! Out: the same bytes to each subscriber, from the batch on that was written when it had come.
@@ -11,28 +12,34 @@
 //!   only while its peer is there.
 //! - Every row is counted once: out, or discarded.
 
+mod connections;
+mod flow;
+mod held;
 mod ledger;
+mod marks;
 mod peers;
+mod subscriptions;
+mod tally;
 #[cfg(test)]
 mod tests;
 
 use hashbrown::HashMap;
 use std::collections::VecDeque;
 use std::net::SocketAddr;
-use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
-use crate::format::{Encoder, ProtocolFault, write_error};
+use crate::format::{Encoder, FramePosition, LanePosition, write_end_of_epoch};
 use crate::limits::SINK_UNWRITTEN_BYTES_MAX;
 use crate::metrics::SinkCounters;
-use crate::reactor::{
-    ConnectionId, Dialer, Io, ListenerId, NetEvent, Network, OwnerId, TcpEndpoint,
-};
-use crate::record::Batch;
-use crate::sink::Sink;
+use crate::reactor::{ConnectionId, Io, Network, TcpEndpoint};
+use crate::record::{Batch, Epoch};
+use crate::sink::{OutputEpochs, Sink};
 use crate::stdx::Failure;
+use connections::{Connections, Happened};
+pub use held::{HeldOptions, HeldTcpSink};
 use ledger::{Account, Ledger};
-use peers::{Heard, Peers};
+use peers::Resuming;
+pub use subscriptions::{Keeping, OnFull};
 
 /// A subscriber that may be cut has so long to take what is left when the job ends: 10 s.
 const FINISH_NS_MAX: u64 = 10_000_000_000;
@@ -59,6 +66,8 @@ pub struct TcpSinkOptions {
     pub connections_max: u32,
     /// Rows are frames: who subscribes says hello first, and says what it has got.
     pub frames: bool,
+    /// What frames say of epochs; `None` without durability.
+    pub epochs: Option<OutputEpochs>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -87,191 +96,87 @@ pub struct TcpSink {
     options: TcpSinkOptions,
     encoder: Box<dyn Encoder>,
     phase: Phase,
-    owner: Option<OwnerId>,
-    listener: Option<ListenerId>,
-    dialer: Option<Dialer>,
+    connections: Connections,
     subscribers: HashMap<ConnectionId, Subscriber>,
     /// Of the subscriber that is furthest behind, when it was looked last.
     unsent_bytes_max: usize,
-    /// Of frames.
-    peers: Peers,
-    /// Those of them that have not said hello.
-    greeting: HashMap<ConnectionId, SocketAddr>,
     /// Empty between calls; kept for their memory.
     encoded: Vec<u8>,
     looking: Vec<ConnectionId>,
     ledger: Ledger,
-    refused: u64,
-    notices: VecDeque<String>,
+    /// Frames that belong to the epoch that has not ended.
+    has_open: bool,
+    /// Epochs that have ended and are not known to exist, with the number of their last frame.
+    ended: VecDeque<(Epoch, u64)>,
     failure: Option<Failure>,
     counters: SinkCounters,
 }
 
 impl TcpSink {
     /// A sink that opens what it needs at its first poll.
-    pub fn new(options: TcpSinkOptions, encoder: Box<dyn Encoder>) -> TcpSink {
+    pub fn new(options: TcpSinkOptions, mut encoder: Box<dyn Encoder>) -> TcpSink {
+        if let Some(epochs) = options.epochs {
+            encoder.begin_epoch(epochs.first);
+        }
         TcpSink {
+            connections: Connections::new(options.clone(), Resuming::Impossible),
             options,
             encoder,
             phase: Phase::New,
-            owner: None,
-            listener: None,
-            dialer: None,
             subscribers: HashMap::new(),
             unsent_bytes_max: 0,
-            peers: Peers::default(),
-            greeting: HashMap::new(),
             encoded: Vec::new(),
             looking: Vec::new(),
             ledger: Ledger::default(),
-            refused: 0,
-            notices: VecDeque::new(),
+            has_open: false,
+            ended: VecDeque::new(),
             failure: None,
             counters: SinkCounters::default(),
         }
     }
 
     fn open(&mut self, network: &mut dyn Network) {
-        let owner = network.register();
-        self.owner = Some(owner);
         self.phase = Phase::Writing;
-        match self.options.endpoint {
-            TcpEndpoint::Connect(address) => self.dialer = Some(Dialer::new(address)),
-            TcpEndpoint::Listen(address) => match network.listen(owner, address) {
-                Ok((listener, bound)) => {
-                    self.listener = Some(listener);
-                    self.notice(&format!("listening on {bound}"));
-                }
-                Err(error) => {
-                    let message =
-                        format!("sink {}: cannot listen on {address}: {error}", self.options.name);
-                    self.failure = Some(Failure::environment(message));
-                    self.phase = Phase::Failed;
-                }
-            },
+        if let Err(failure) = self.connections.open(network) {
+            (self.failure, self.phase) = (Some(failure), Phase::Failed);
         }
     }
 
-    fn notice(&mut self, text: &str) {
-        self.notices.push_back(format!("sink {}: {text}", self.options.name));
+    fn tells_of_epochs(&self) -> bool {
+        self.options.frames && self.options.epochs.is_some()
     }
 
     fn cuts_the_slow(&self) -> bool {
-        self.listener.is_some() && self.options.slow_subscriber == SlowSubscriber::Disconnect
+        self.connections.dialed().is_none()
+            && self.options.slow_subscriber == SlowSubscriber::Disconnect
     }
 
-    /// Takes one event; false when there is none.
+    /// Acts on what has happened next; false when nothing has.
     fn take_event(&mut self, io: &mut dyn Io) -> bool {
-        let Some(owner) = self.owner else { return false };
-        let now_ns = io.round_ns();
-        let network = io.network();
-        let Some(event) = network.next_event(owner) else { return false };
-        match event {
-            NetEvent::Accepted { socket, peer, .. } => {
-                self.accept(socket, peer, now_ns, network);
+        let Some(happened) = self.connections.next(self.subscribers.len(), io) else {
+            return false;
+        };
+        match happened {
+            Happened::Joined { connection, peer, .. } => {
+                self.subscribe(connection, peer, io.network());
             }
-            NetEvent::AcceptFailed { error, .. } => {
-                self.notice(&format!("cannot accept subscribers for now: {error}"));
-            }
-            NetEvent::Connected { connection } => {
-                let dialer = self.dialer.as_mut().expect("only a dialer connects");
-                dialer.connected(connection);
-                let peer = dialer.address();
-                match self.phase {
-                    Phase::Writing => self.subscribe(connection, peer, network),
-                    _ => network.close(connection),
+            Happened::Broke { connection, fault } => {
+                if let Some(subscriber) = self.subscribers.get(&connection) {
+                    self.connections.notice(&format!("closed {}: {fault}", subscriber.peer));
                 }
             }
-            NetEvent::Closed { connection, error, unsent_bytes } => {
-                let reason =
-                    error.map_or_else(|| "closed by the peer".into(), |error| error.to_string());
+            Happened::Left { connection, reason, unsent_bytes } => {
                 self.look_at(connection, unsent_bytes);
-                self.closed(connection, &reason, now_ns);
+                self.closed(connection, &reason);
             }
-            NetEvent::Received { connection, bytes } => {
-                // A peer of lines has nothing to say that is read here.
-                let heard = self.peers.hear(connection, network.bytes(&bytes));
-                network.release(bytes);
-                self.answer(connection, heard, network);
-            }
-            NetEvent::Sent { .. } => {}
-            NetEvent::Filled { .. } => {
-                unreachable!("no connection is on demand")
-            }
+            // Of interest when somebody asks who is slow.
+            Happened::Acknowledged { .. } | Happened::Nothing => {}
         }
         true
     }
 
-    fn accept(
-        &mut self,
-        socket: OwnedFd,
-        peer: SocketAddr,
-        now_ns: u64,
-        network: &mut dyn Network,
-    ) {
-        if self.phase != Phase::Writing {
-            return;
-        }
-        let connections_max = self.options.connections_max;
-        let served = self.subscribers.len() + self.greeting.len();
-        if served >= usize::try_from(connections_max).expect("32 bits fit") {
-            self.refused += 1;
-            // A client that tries again and again does not fill the log.
-            if self.refused.is_power_of_two() {
-                self.notice(&format!("refused {peer}: {connections_max} subscribers already"));
-            }
-            return;
-        }
-        let owner = self.owner.expect("registered before it listens");
-        let connection = network.adopt(owner, socket);
-        if self.options.frames {
-            self.peers.begin(connection, now_ns);
-            self.greeting.insert(connection, peer);
-        } else {
-            self.subscribe(connection, peer, network);
-        }
-    }
-
-    /// Acts on what a peer of frames said.
-    fn answer(
-        &mut self,
-        connection: ConnectionId,
-        heard: Result<Heard, ProtocolFault>,
-        network: &mut dyn Network,
-    ) {
-        match heard {
-            Ok(Heard::Nothing) => {}
-            Ok(Heard::Hello) => {
-                if let Some(peer) = self.greeting.remove(&connection) {
-                    self.subscribe(connection, peer, network);
-                }
-            }
-            Err(fault) => {
-                self.peers.end(connection);
-                let greeting = self.greeting.remove(&connection);
-                let served = self.subscribers.get(&connection).map(|subscriber| subscriber.peer);
-                if let Some(peer) = greeting.or(served) {
-                    self.notice(&format!("closed {peer}: {fault}"));
-                }
-                // In the middle of what it is sent there is no place for a message.
-                if greeting.is_some() {
-                    let mut message = Vec::new();
-                    write_error(&fault, &mut message);
-                    network.send(connection, &message);
-                    network.close(connection);
-                } else {
-                    network.abort(connection);
-                }
-            }
-        }
-    }
-
     fn subscribe(&mut self, connection: ConnectionId, peer: SocketAddr, network: &mut dyn Network) {
-        // A subscriber may close its sending side. A peer that was dialed and closes is gone: what it
-        // is sent from then on would be lost, and counted as out.
-        if self.dialer.is_none() && !self.options.frames {
-            network.write_only(connection);
-        }
+        self.connections.write_only(connection, network);
         let account = Account::default();
         let mut subscriber = Subscriber { peer, account, unsent_bytes: 0, is_cut: false };
         let mut head = Vec::new();
@@ -283,21 +188,14 @@ impl TcpSink {
         self.subscribers.insert(connection, subscriber);
     }
 
-    fn closed(&mut self, connection: ConnectionId, reason: &str, now_ns: u64) {
-        self.peers.end(connection);
-        self.greeting.remove(&connection);
-        if let Some(dialer) = &mut self.dialer {
-            let address = dialer.address();
-            if dialer.closed(connection, now_ns) && self.phase == Phase::Writing {
-                self.notice(&format!("no connection to {address}: {reason}; trying again"));
-            }
-        }
+    fn closed(&mut self, connection: ConnectionId, reason: &str) {
         if let Some(subscriber) = self.subscribers.remove(&connection) {
             let missed = subscriber.account.close(&mut self.ledger);
             if missed > 0 {
                 let peer = subscriber.peer;
                 let reason = if subscriber.is_cut { "it was too slow" } else { reason };
-                self.notice(&format!("{peer} missed the last {missed} batches: {reason}"));
+                let text = format!("{peer} missed the last {missed} batches: {reason}");
+                self.connections.notice(&text);
             }
         }
     }
@@ -353,19 +251,21 @@ impl TcpSink {
         let until_ns = io.round_ns().saturating_add(FINISH_NS_MAX);
         self.phase = Phase::Finishing { until_ns };
         let network = io.network();
-        if let Some(dialer) = &mut self.dialer {
-            dialer.stop();
-        }
-        self.greeting.drain().for_each(|(connection, _)| network.close(connection));
+        self.connections.close_door(network);
         let mut end = Vec::new();
         self.encoder.end(&mut end);
+        self.give_all(&end, network);
+        self.subscribers.keys().for_each(|connection| network.close(*connection));
+    }
+
+    /// Sends every subscriber what is no rows.
+    fn give_all(&mut self, message: &[u8], network: &mut dyn Network) {
         for (connection, subscriber) in &mut self.subscribers {
-            if !end.is_empty() && network.send(*connection, &end) {
-                subscriber.account.give(end.len());
-                subscriber.unsent_bytes += end.len();
+            if !message.is_empty() && network.send(*connection, message) {
+                subscriber.account.give(message.len());
+                subscriber.unsent_bytes += message.len();
             }
         }
-        self.subscribers.keys().for_each(|connection| network.close(*connection));
     }
 }
 
@@ -382,6 +282,7 @@ impl Sink for TcpSink {
                 let message = format!("sink {}: cannot write {reason}", self.options.name);
                 self.failure = Some(Failure::io(message));
             }
+            self.has_open = true;
             let network = io.network();
             for (connection, subscriber) in &mut self.subscribers {
                 if network.send(*connection, &self.encoded) {
@@ -400,7 +301,7 @@ impl Sink for TcpSink {
         match self.phase {
             Phase::New | Phase::Failed => true,
             Phase::Writing | Phase::Finishing { .. } => {
-                let is_alone = self.dialer.is_some() && self.subscribers.is_empty();
+                let is_alone = self.connections.dialed().is_some() && self.subscribers.is_empty();
                 let waits = self.unsent_bytes_max >= SINK_UNWRITTEN_BYTES_MAX;
                 is_alone || (waits && !self.cuts_the_slow())
             }
@@ -408,14 +309,14 @@ impl Sink for TcpSink {
     }
 
     fn blocked_by(&self) -> Option<String> {
-        if let (Some(dialer), true) = (&self.dialer, self.subscribers.is_empty()) {
-            return Some(format!("there is no connection to {}", dialer.address()));
+        if let (Some(address), true) = (self.connections.dialed(), self.subscribers.is_empty()) {
+            return Some(format!("there is no connection to {address}"));
         }
         let unsent = |(_, subscriber): &(&ConnectionId, &Subscriber)| subscriber.unsent_bytes;
         let (connection, slowest) = self.subscribers.iter().max_by_key(unsent)?;
         let Subscriber { peer, unsent_bytes, .. } = slowest;
-        let got = self.peers.acknowledged(*connection);
-        let got = got.map_or_else(String::new, |frame| format!("; it has got frame {frame}"));
+        let got = self.connections.acknowledged(*connection);
+        let got = got.map_or_else(String::new, |at| format!("; it has got {}", at.frame));
         Some(format!("subscriber {peer} has {unsent_bytes} bytes to take{got}"))
     }
 
@@ -423,31 +324,45 @@ impl Sink for TcpSink {
         if self.phase == Phase::New {
             self.open(io.network());
         }
-        let now_ns = io.round_ns();
-        let mut busy = false;
-        if let (Some(dialer), Some(owner)) = (&mut self.dialer, self.owner) {
-            busy |= dialer.poll(io.network(), owner, now_ns);
-        }
+        let mut busy = self.connections.dial(io);
         while self.take_event(io) {
             busy = true;
-        }
-        for connection in self.peers.overdue(now_ns) {
-            self.answer(connection, Err(ProtocolFault::Silent), io.network());
         }
         // After the events: those that are gone have said how much they took.
         self.look_at_all(io.network());
         busy
     }
 
+    fn end_epoch(&mut self, epoch: Epoch, _: &mut dyn Io) {
+        self.has_open = false;
+        if self.tells_of_epochs() {
+            let last = self.encoder.begin_epoch(epoch.next());
+            if last > 0 {
+                self.ended.push_back((epoch, last));
+            }
+        }
+    }
+
+    fn commit(&mut self, epoch: Epoch, io: &mut dyn Io) {
+        while let Some((epoch, sequence)) = self.ended.pop_front_if(|(ended, _)| *ended <= epoch) {
+            let frame = FramePosition { epoch: epoch.number(), sequence };
+            let mut message = Vec::new();
+            write_end_of_epoch(LanePosition { lane: 0, frame }, &mut message);
+            self.give_all(&message, io.network());
+        }
+    }
+
     fn finish(&mut self, io: &mut dyn Io) -> bool {
         self.poll(io);
+        // Subscribers wait for the end of the last epoch, too.
+        if self.tells_of_epochs() && (self.has_open || !self.ended.is_empty()) {
+            return false;
+        }
         self.begin_finish(io);
         if !self.subscribers.is_empty() || !self.ledger.is_settled() {
             return false;
         }
-        if let Some(listener) = self.listener.take() {
-            io.network().close_listener(listener);
-        }
+        self.connections.close_listener(io.network());
         self.count_rows();
         true
     }
@@ -457,8 +372,7 @@ impl Sink for TcpSink {
             Phase::Finishing { until_ns } if self.cuts_the_slow() => Some(until_ns),
             _ => None,
         };
-        let dial = self.dialer.as_ref().and_then(Dialer::wakes_at_ns);
-        [finish, dial, self.peers.wakes_at_ns()].into_iter().flatten().min()
+        [finish, self.connections.wakes_at_ns()].into_iter().flatten().min()
     }
 
     fn take_failure(&mut self) -> Option<Failure> {
@@ -466,7 +380,7 @@ impl Sink for TcpSink {
     }
 
     fn take_notice(&mut self) -> Option<String> {
-        self.notices.pop_front()
+        self.connections.take_notice()
     }
 
     fn counters(&self) -> &SinkCounters {

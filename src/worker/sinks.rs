@@ -118,6 +118,11 @@ impl SinkSlot {
         self.sink.position()
     }
 
+    /// The job was asked to stop.
+    pub(super) fn stop(&mut self, io: &mut dyn Io) {
+        self.sink.stop(io);
+    }
+
     /// The epoch exists: its output may leave.
     pub(super) fn commit(&mut self, epoch: Epoch, io: &mut dyn Io) {
         self.sink.commit(epoch, io);

@@ -24,6 +24,7 @@ mod generated;
 mod http;
 mod inspect;
 mod lines;
+mod resumed;
 mod screen;
 mod signals;
 mod sinks;

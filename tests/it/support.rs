@@ -116,6 +116,11 @@ impl Running {
         Running { child, stdout, stderr }
     }
 
+    /// False once it has ended.
+    pub(crate) fn is_running(&mut self) -> bool {
+        self.child.try_wait().expect("it is ours").is_none()
+    }
+
     pub(crate) fn pid(&self) -> u32 {
         self.child.id()
     }
@@ -138,6 +143,13 @@ impl Running {
     pub(crate) fn expect_output(&mut self, part: &str) -> String {
         let found = self.stdout.wait_for(|line| line.contains(part));
         found.unwrap_or_else(|| panic!("{part:?} was not printed:\n{}", self.stdout.text))
+    }
+
+    /// The same, of a program that may end before; `None` then.
+    pub(crate) fn address_unless_ended(&mut self, connector: &str) -> Option<SocketAddr> {
+        let part = format!("{connector}: listening on ");
+        let line = self.stderr.wait_for(|line| line.contains(&part))?;
+        line.split(&part).nth(1)?.parse().ok()
     }
 
     /// Where `connector` (`source lines`, `sink counts`) listens.

@@ -34,7 +34,7 @@ pub(super) fn open_file_sink(
         // As Arrow names streams; `.arrow` is its file format.
         FormatOptions::Arrow => "arrows",
     };
-    Ok(Box::new(move |core| {
+    Ok(Box::new(move |core, _| {
         let encoder = format::encoder(&format, &schema);
         Box::new(FileSink::new(FileSinkOptions {
             directory: file.path.clone(),

@@ -4,7 +4,7 @@ use serde::Serialize;
 use std::time::Duration;
 
 use super::words::{durability_words, release_words, sink_connector, source_connector, words};
-use crate::config::{FileSourceConfig, Job, SinkConnector, SourceConnector};
+use crate::config::{FileSourceConfig, Job, Release, SinkConnector, SourceConnector};
 use crate::control::names::{Names, operator_id};
 use crate::control::prepare::{Prepared, PreparedSink, PreparedSource};
 use crate::dataflow::{
@@ -348,6 +348,9 @@ fn sink_words(sink: &PreparedSink, core_count: u16) -> SinkWords {
         false => "every core writes its own rows",
     };
     let latency_floor = match &sink.config.connector {
+        SinkConnector::Tcp(_) if sink.config.release == Release::Commit => {
+            "the time between two checkpoints"
+        }
         SinkConnector::Tcp(_) | SinkConnector::Print => "none: written in the turn that made them",
         SinkConnector::Blackhole => "none",
         SinkConnector::File(file) => {
@@ -367,7 +370,7 @@ fn sink_base(sink: &PreparedSink, parallelism: &'static str) -> SinkWords {
         name: sink.planned.name.clone(),
         connector: sink_connector(&sink.config.connector),
         parallelism,
-        release: release_words(sink.config.release, &sink.config.connector),
+        release: release_words(&sink.config),
         latency_floor: String::new(),
     }
 }

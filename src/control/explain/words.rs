@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use crate::config::{DurabilityMode, Release, SinkConnector, SourceConnector};
+use crate::config::{
+    DurabilityMode, Release, SinkConfig, SinkConnector, SourceConnector, TcpSinkConfig,
+};
+use crate::format::FormatOptions;
 use crate::reactor::TcpEndpoint;
 use crate::source::Pacing;
 use crate::stdx::format_duration;
@@ -21,8 +24,9 @@ pub(super) fn durability_words(mode: DurabilityMode) -> &'static str {
 }
 
 /// What a reader of the output may rely on.
-pub(super) fn release_words(release: Release, connector: &SinkConnector) -> &'static str {
-    match (release, connector) {
+pub(super) fn release_words(sink: &SinkConfig) -> &'static str {
+    let is_frames = sink.format == Some(FormatOptions::Frames);
+    match (sink.release, &sink.connector) {
         (Release::Immediate, _) => {
             "release \"immediate\": rows leave at once, and may be written again after a crash"
         }
@@ -30,11 +34,23 @@ pub(super) fn release_words(release: Release, connector: &SinkConnector) -> &'st
             "release \"commit\": a part appears when the checkpoints of its rows exist, each row exactly \
              once"
         }
+        (Release::Commit, SinkConnector::Tcp(_)) if !is_frames => {
+            "release \"commit\": rows leave with their checkpoint; lines are not acknowledged, so that \
+             after a crash some may be sent again"
+        }
+        (Release::Commit, SinkConnector::Tcp(tcp)) if !is_dialed(tcp) => {
+            "release \"commit\": rows leave with their checkpoint, to a subscriber with a session each \
+             exactly once"
+        }
         (Release::Commit, _) => {
             "release \"commit\": rows leave with their checkpoint, each exactly once; not yet: \
              they leave at once, and may be written again after a crash"
         }
     }
+}
+
+fn is_dialed(tcp: &TcpSinkConfig) -> bool {
+    matches!(tcp.endpoint, TcpEndpoint::Connect(_))
 }
 
 pub(in crate::control) fn source_connector(connector: &SourceConnector) -> String {

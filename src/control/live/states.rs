@@ -144,6 +144,7 @@ impl Live {
                 rows_in: counters.rows_in,
                 rows_out: counters.rows_out,
                 rows_discarded: counters.rows_discarded,
+                rows_kept: counters.rows_kept,
                 bytes_out: counters.bytes_out,
                 rows_per_second: self.rate(|it| it.sinks.get(index).map(|it| it.rows_out)),
                 bytes_per_second: self.rate(|it| it.sinks.get(index).map(|it| it.bytes_out)),

@@ -294,6 +294,11 @@ pub(super) const SINKS: &[Family<OfTable>] = &[
         "Rows nobody was there to take, or a slow subscriber missed.",
         |report, sink| Some(report.sinks.get(sink)?.rows_discarded.to_string()),
     ),
+    gauge(
+        "pelton_sink_rows_kept",
+        "Rows kept for subscribers who have not taken them.",
+        |it, sink| Some(it.sinks.get(sink)?.rows_kept.to_string()),
+    ),
     counter(
         "pelton_sink_bytes_out_total",
         "Bytes handed to the operating system.",

@@ -7,13 +7,15 @@ use std::sync::Arc;
 use super::{FRAME_HEADER_BYTES, FrameHeader, FrameHello, FrameKind, FrameRole, write_empty};
 use crate::format::Encoder;
 use crate::limits::{FRAME_PAYLOAD_BYTES_AIM, FRAME_PAYLOAD_BYTES_MAX};
-use crate::record::FrameWriter;
+use crate::record::{Epoch, FrameWriter};
 
-/// Writes batches of one schema as frames, numbered from 1.
+/// Writes batches of one schema as frames, numbered from 1 in every epoch.
 #[derive(Debug)]
 pub struct FrameEncoder {
     hello: FrameHello,
     writer: FrameWriter,
+    /// Of the next frame, but for its number.
+    header: FrameHeader,
     /// Of the last frame written.
     sequence: u64,
     /// Frames are numbered anew from every beginning on.
@@ -35,10 +37,19 @@ impl FrameEncoder {
         FrameEncoder {
             hello,
             writer: FrameWriter::new(),
+            header: FrameHeader::new(FrameKind::Data),
             sequence: 0,
             is_for_files: false,
             failure: None,
         }
+    }
+
+    /// The same for a job with epochs, whose output goes by the number `output` for as long as epochs are
+    /// counted on. Frames belong to no epoch before [`Encoder::begin_epoch`].
+    #[must_use]
+    pub fn of_output(mut self, output: u64) -> FrameEncoder {
+        self.hello.session = output;
+        self
     }
 }
 
@@ -65,6 +76,20 @@ pub(super) fn each_piece(
     Ok(())
 }
 
+/// Hands on frames that have been written, one by one: number, rows, bytes.
+pub fn each_frame(frames: &[u8], act: &mut dyn FnMut(u64, u32, &[u8])) {
+    let mut rest = frames;
+    while let Some(head) = rest.first_chunk::<FRAME_HEADER_BYTES>() {
+        let header = FrameHeader::parse(head, FRAME_PAYLOAD_BYTES_MAX);
+        let header = header.expect("frames that were written are well-formed");
+        let (frame, behind) = rest.split_at(FRAME_HEADER_BYTES + header.payload_bytes);
+        // The root of the archive ends with the number of rows.
+        let rows = frame.last_chunk().copied().map_or(0, u32::from_le_bytes);
+        act(header.sequence, rows, frame);
+        rest = behind;
+    }
+}
+
 /// Gives frames that have been written other numbers, from `first` on.
 pub fn renumber_frames(frames: &mut Vec<u8>, first: u64) {
     let (mut start, mut sequence) = (0, first);
@@ -88,10 +113,20 @@ pub(crate) fn write_data(
     sequence: u64,
     out: &mut Vec<u8>,
 ) {
+    write_frame(writer, rows, FrameHeader { sequence, ..FrameHeader::new(FrameKind::Data) }, out);
+}
+
+/// Appends one frame with this header.
+pub(super) fn write_frame(
+    writer: &mut FrameWriter,
+    rows: &RecordBatch,
+    header: FrameHeader,
+    out: &mut Vec<u8>,
+) {
     let start = out.len();
     out.resize(start + FRAME_HEADER_BYTES, 0);
     writer.write(rows, out);
-    FrameHeader { sequence, ..FrameHeader::new(FrameKind::Data) }.seal(out, start);
+    header.seal(out, start);
 }
 
 impl Encoder for FrameEncoder {
@@ -104,10 +139,10 @@ impl Encoder for FrameEncoder {
 
     fn encode(&mut self, rows: &RecordBatch, out: &mut Vec<u8>) {
         if rows.num_rows() > 0 {
-            let FrameEncoder { writer, sequence, failure, .. } = self;
+            let FrameEncoder { writer, header, sequence, failure, .. } = self;
             let written = each_piece(rows, &mut |piece| {
                 *sequence += 1;
-                write_data(writer, piece, *sequence, out);
+                write_frame(writer, piece, FrameHeader { sequence: *sequence, ..*header }, out);
             });
             if let Err(reason) = written {
                 failure.get_or_insert(reason);
@@ -116,8 +151,13 @@ impl Encoder for FrameEncoder {
     }
 
     fn end(&mut self, out: &mut Vec<u8>) {
-        let header = FrameHeader { sequence: self.sequence, ..FrameHeader::new(FrameKind::End) };
+        let header = FrameHeader { kind: FrameKind::End, sequence: self.sequence, ..self.header };
         write_empty(header, out);
+    }
+
+    fn begin_epoch(&mut self, epoch: Epoch) -> u64 {
+        self.header.epoch = epoch.number();
+        std::mem::take(&mut self.sequence)
     }
 
     fn take_failure(&mut self) -> Option<String> {

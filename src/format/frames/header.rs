@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use super::{FramePosition, LanePosition};
 use crate::limits::FRAME_PAYLOAD_BYTES_MAX;
 use crate::record::{FRAME_ALIGNMENT, FRAME_LAYOUT_HASH, FrameFault};
 use crate::stdx::crc32c;
@@ -33,6 +34,8 @@ pub enum FrameKind {
     EndOfEpoch = 6,
     /// The peer is there.
     Heartbeat = 7,
+    /// Rows that were not kept for the peer.
+    Gap = 8,
 }
 
 /// First 64 bytes of every message, little-endian.
@@ -44,7 +47,7 @@ pub struct FrameHeader {
     pub payload_bytes: usize,
     /// CRC32C of the header, with this field as zero, and the payload.
     pub checksum: u32,
-    /// Number of the message's rows in their stream; the first is 1.
+    /// Number of the message's rows in their stream, or in their epoch; the first is 1.
     pub sequence: u64,
     /// Of output.
     pub epoch: u64,
@@ -203,7 +206,7 @@ impl fmt::Display for ProtocolFault {
             }
             ProtocolFault::Rows(fault) => write!(formatter, "the frame {fault}"),
             ProtocolFault::Fenced { name } => {
-                write!(formatter, "a later session of producer \"{name}\" has taken over")
+                write!(formatter, "a later session of \"{name}\" has taken over")
             }
             ProtocolFault::Credit { sent, granted } => {
                 write!(formatter, "{sent} bytes sent where {granted} were granted")
@@ -226,6 +229,12 @@ impl fmt::Display for ProtocolFault {
 impl std::error::Error for ProtocolFault {}
 
 impl FrameHeader {
+    /// Where the message is in the output of a sink.
+    pub fn position(&self) -> LanePosition {
+        let frame = FramePosition { epoch: self.epoch, sequence: self.sequence };
+        LanePosition { lane: self.lane, frame }
+    }
+
     /// A header without numbers; length and checksum are set by `seal`.
     pub fn new(kind: FrameKind) -> FrameHeader {
         FrameHeader { kind, payload_bytes: 0, checksum: 0, sequence: 0, epoch: 0, lane: 0 }
@@ -321,6 +330,7 @@ impl FrameKind {
             5 => FrameKind::Error,
             6 => FrameKind::EndOfEpoch,
             7 => FrameKind::Heartbeat,
+            8 => FrameKind::Gap,
             _ => return None,
         })
     }

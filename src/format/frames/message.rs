@@ -1,6 +1,8 @@
 //! The other messages, and a stream of bytes cut into messages.
 
-use super::{FRAME_HEADER_BYTES, FrameHeader, FrameKind, ProtocolFault};
+use super::{
+    FRAME_HEADER_BYTES, FrameHeader, FrameKind, FramePosition, LanePosition, ProtocolFault,
+};
 use crate::limits::FRAME_PAYLOAD_BYTES_MAX;
 
 /// Longest text of an error message that is written.
@@ -26,6 +28,31 @@ pub fn write_ack(ack: Ack, out: &mut Vec<u8>) {
     FrameHeader { sequence: ack.sequence, ..FrameHeader::new(FrameKind::Ack) }.seal(out, start);
 }
 
+/// Appends a subscriber's acknowledgement of every frame of a lane up to a position.
+pub fn write_frame_ack(at: LanePosition, out: &mut Vec<u8>) {
+    let start = out.len();
+    out.resize(start + 2 * FRAME_HEADER_BYTES, 0);
+    header_at(FrameKind::Ack, at).seal(out, start);
+}
+
+/// Appends that an epoch exists whose last frame in a lane was this one.
+pub fn write_end_of_epoch(last: LanePosition, out: &mut Vec<u8>) {
+    write_empty(header_at(FrameKind::EndOfEpoch, last), out);
+}
+
+/// Appends that frames of a lane up to this one, which have not come, will not come; they had `rows` rows.
+pub fn write_gap(last: LanePosition, rows: u64, out: &mut Vec<u8>) {
+    let start = out.len();
+    out.resize(start + FRAME_HEADER_BYTES, 0);
+    out.extend_from_slice(&rows.to_le_bytes());
+    header_at(FrameKind::Gap, last).seal(out, start);
+}
+
+fn header_at(kind: FrameKind, LanePosition { lane, frame }: LanePosition) -> FrameHeader {
+    let FramePosition { epoch, sequence } = frame;
+    FrameHeader { epoch, lane, sequence, ..FrameHeader::new(kind) }
+}
+
 /// Appends why the connection ends.
 pub fn write_error(fault: &ProtocolFault, out: &mut Vec<u8>) {
     let start = out.len();
@@ -39,7 +66,7 @@ pub fn write_error(fault: &ProtocolFault, out: &mut Vec<u8>) {
     FrameHeader::new(FrameKind::Error).seal(out, start);
 }
 
-/// Appends a message that is a header alone: `end`, `heartbeat`, `end of epoch`.
+/// Appends a message that is a header alone: `end`, `heartbeat`.
 pub fn write_empty(header: FrameHeader, out: &mut Vec<u8>) {
     let start = out.len();
     out.resize(start + FRAME_HEADER_BYTES, 0);
@@ -55,6 +82,15 @@ pub fn error_text(payload: &[u8]) -> (u32, String) {
     let text = payload.get(8..).unwrap_or_default();
     let count = usize::try_from(u32_at(4)).expect("32 bits fit").min(text.len());
     (u32_at(0), String::from_utf8_lossy(&text[..count]).into_owned())
+}
+
+/// Rows that a gap is without.
+///
+/// # Errors
+/// When the payload is too short.
+pub(super) fn gap_rows(payload: &[u8]) -> Result<u64, ProtocolFault> {
+    let rows = payload.first_chunk().copied().map(u64::from_le_bytes);
+    rows.ok_or(ProtocolFault::Length { found: 0, bytes_max: FRAME_HEADER_BYTES })
 }
 
 /// A message that is complete and is what was sent.

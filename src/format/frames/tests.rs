@@ -1,6 +1,6 @@
 //! The protocol against golden messages made by another program, cut and damaged in every way.
 
-use super::encode::write_data;
+use super::encode::{write_data, write_frame};
 use super::*;
 use crate::format::Encoder;
 use crate::limits::{FRAME_HELLO_BYTES_MAX, FRAME_PAYLOAD_BYTES_AIM, FRAME_PAYLOAD_BYTES_MAX};
@@ -91,6 +91,21 @@ fn golden_messages_are_written_and_read() {
     assert_eq!(written(&|out| write_empty(end, out)), golden["end"]);
     assert_eq!(written(&|out| write_error(&fault, out)), golden["error"]);
 
+    let subscriber = SubscriberOptions { name: "ledger".into(), session: 9, ..Default::default() };
+    assert_eq!(
+        written(&|out| FrameSubscriber::resuming(subscriber.clone()).begin(out)),
+        golden["hello-subscriber"]
+    );
+    let at = LanePosition { lane: 2, frame: FramePosition { epoch: 70, sequence: 1 } };
+    let header =
+        FrameHeader { sequence: 1, epoch: 70, lane: 2, ..FrameHeader::new(FrameKind::Data) };
+    assert_eq!(header.position(), at);
+    let frame = |out: &mut Vec<u8>| write_frame(&mut FrameWriter::new(), &rows(0, 1), header, out);
+    assert_eq!(written(&frame), golden["data-of-an-epoch"]);
+    assert_eq!(written(&|out| write_end_of_epoch(at, out)), golden["end-of-epoch"]);
+    assert_eq!(written(&|out| write_frame_ack(at, out)), golden["ack-of-a-subscriber"]);
+    assert_eq!(written(&|out| write_gap(at, 5, out)), golden["gap"]);
+
     let payload = |name: &str| take(&golden[name]).unwrap().unwrap();
     assert_eq!(FrameHello::parse(&payload("hello").payload), Ok(hello));
     assert_eq!(payload("ack").ack(), Ok(ack));
@@ -155,7 +170,7 @@ fn what_is_wrong_with_a_header_has_a_name() {
     header_refused(0, b"GET ", "no frame: it begins with \"GET \", not with \"PLTN\"");
     header_refused(4, &[2, 0], "version 2 of the protocol; this is version 1");
     header_refused(6, &[0, 0], "there is no message of kind 0");
-    header_refused(6, &[8, 0], "there is no message of kind 8");
+    header_refused(6, &[9, 0], "there is no message of kind 9");
     let long = |found: u32| {
         format!("a payload of {found} bytes; it must be a multiple of 64, 16777216 at most")
     };

@@ -236,6 +236,14 @@ impl SideJournal for CoreSide {
         self.side.sync(&mut self.io);
     }
 
+    fn segment_after(&self, segment: u64) -> Option<u64> {
+        self.side.segment_after(segment)
+    }
+
+    fn sealed_at(&self, segment: u64) -> Option<u64> {
+        self.side.sealed_at(segment)
+    }
+
     fn no_space(&self) -> Option<&str> {
         self.side.no_space()
     }

@@ -57,6 +57,7 @@ impl Bench {
             slow_subscriber,
             connections_max: 3,
             frames: false,
+            epochs: None,
         };
         let sink = TcpSink::new(options, Box::new(Numbers));
         let mut bench = Bench { io: CoreIo::for_test(), sink, notices: vec![] };

@@ -239,7 +239,11 @@ impl Served {
             FrameKind::End => {
                 return Err(ProtocolFault::Sequence { found: sequence, expected: accepted });
             }
-            FrameKind::Hello | FrameKind::Ack | FrameKind::Error | FrameKind::EndOfEpoch => {
+            FrameKind::Hello
+            | FrameKind::Ack
+            | FrameKind::Error
+            | FrameKind::EndOfEpoch
+            | FrameKind::Gap => {
                 return Err(ProtocolFault::Unexpected { kind, place: "behind a producer's hello" });
             }
         }

@@ -152,7 +152,7 @@ fn a_later_session_fences_the_earlier_when_its_rows_are_pushed() {
 }
 
 fn fenced() -> String {
-    "a later session of producer \"a\" has taken over".into()
+    "a later session of \"a\" has taken over".into()
 }
 
 #[test]

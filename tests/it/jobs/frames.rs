@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use arrow::array::{Array, AsArray, Int64Array, RecordBatch, StringArray};
 use arrow::datatypes::{DataType, Field, Int64Type, Schema};
-use pelton::client::{ClientError, Producer, ProducerOptions, Subscriber};
+use pelton::client::{ClientError, Delivery, Producer, ProducerOptions, Subscriber};
 
 use super::{job, json_sink};
 use crate::support::{Directory, Running, expect_same, sorted};
@@ -52,6 +52,27 @@ fn start(directory: &Directory, cores: &str) -> Running {
     directory.start(&["run", "job.toml", "--cores", cores, "--report", "report.json"])
 }
 
+/// Rows up to the sink's end, which comes behind that of the last epoch.
+fn read_all(subscriber: &mut Subscriber) -> Vec<(i64, Option<String>)> {
+    let (mut found, mut ended) = (Vec::new(), 0);
+    while let Some(delivery) = subscriber.next_delivery().expect("the sink keeps to the protocol") {
+        match delivery {
+            Delivery::Rows(rows) => {
+                let numbers = rows.column(0).as_primitive::<Int64Type>().values().iter().copied();
+                let words = rows.column(1).as_string::<i32>().iter();
+                found.extend(numbers.zip(words.map(|word| word.map(str::to_owned))));
+            }
+            Delivery::EndOfEpoch(epoch) => {
+                assert!(ended < epoch, "epoch {epoch} ends behind {ended}");
+                ended = epoch;
+            }
+            Delivery::Gap { rows } => panic!("{rows} rows are missing"),
+        }
+    }
+    assert_eq!(subscriber.position().lanes[0].frame.epoch, ended);
+    found
+}
+
 /// Three producers, of which one comes twice; two subscribers, who both get everything.
 #[test]
 fn rows_of_producers_reach_subscribers() {
@@ -91,18 +112,7 @@ fn rows_of_producers_reach_subscribers() {
         expected.push((0, None));
         expected.sort();
         for subscriber in &mut subscribers {
-            let mut found = Vec::new();
-            while let Some(rows) = subscriber.next_rows().expect("the sink keeps to the protocol") {
-                let numbers = rows.column(0).as_primitive::<Int64Type>();
-                let words = rows.column(1).as_string::<i32>();
-                found.extend(
-                    numbers
-                        .values()
-                        .iter()
-                        .copied()
-                        .zip(words.iter().map(|w| w.map(str::to_owned))),
-                );
-            }
+            let mut found = read_all(subscriber);
             found.sort();
             assert!(found == expected, "{cores} cores: {} of {}", found.len(), expected.len());
         }
