@@ -4,7 +4,7 @@
 //! (bytes to send, results to read) · `driver` (the thread that does both) · `verify` (what came back) ·
 //! `job` (the program measured) · `floor` (the least possible; `bench floor`) · `latency` (`bench latency`) · `bounded` (a job run to
 //! its end) · `throughput` (`bench throughput`) ·
-//! `workloads` (`bench nexmark` and its like).
+//! `workloads` (`bench nexmark` and its like) · `compare` (`bench compare`), with `difference`.
 //! Beside them: `figures`, `trace` (of a run) · `spread`, `table`, `machine`, `commit`, `hdr_log` · `result` (what a
 //! bench leaves in a folder) · `progress` · `error`.
 //!
@@ -15,7 +15,9 @@
 
 mod bounded;
 mod commit;
+mod compare;
 mod cpus;
+mod difference;
 mod driver;
 mod error;
 mod figures;
@@ -37,6 +39,7 @@ mod verify;
 mod wire;
 mod workloads;
 
+pub use compare::{CompareOptions, CompareReport, compare};
 pub use cpus::core_cpus;
 pub use error::{BenchError, BenchErrorKind};
 pub use floor::{FloorOptions, FloorReport, floor};

@@ -1,7 +1,9 @@
 //! `pelton bench`: its subcommands and flags, validated before any side effect.
 //!
-//! Read: `values` (numbers and times as they are typed) · `latency` · `floor` · `throughput` · `workloads`.
+//! Read: `values` (numbers and times as they are typed) · `latency` · `floor` · `throughput` · `workloads` ·
+//! `compare`.
 
+mod compare;
 mod floor;
 mod latency;
 mod throughput;
@@ -54,6 +56,11 @@ pub(super) enum BenchCommand {
     Passthrough(workloads::WorkloadArgs),
     /// Suspicious accounts among 100,000: counts, sums and distinct countries over sliding minutes
     Fraud(workloads::WorkloadArgs),
+    /// Results against an earlier one, figure by figure
+    ///
+    /// Prints how many times the first result's figures the others' are, and whether that is more than noise.
+    #[command(after_help = compare::EXAMPLES)]
+    Compare(compare::CompareArgs),
 }
 
 /// Which CPUs do what.
@@ -95,7 +102,7 @@ impl OutArgs {
         Err(refused(format!("--out {} {problem}", directory.display())))
     }
 
-    fn write(&self, result: impl FnOnce() -> BenchResult) -> Result<(), JobError> {
+    fn keep(&self, result: impl FnOnce() -> BenchResult) -> Result<(), JobError> {
         match &self.out {
             Some(directory) => Ok(result().write(directory)?),
             None => Ok(()),
@@ -126,6 +133,7 @@ pub(super) fn run(command: BenchCommand) -> Result<(), JobError> {
         BenchCommand::Wordcount(args) => workloads::run(Suite::WordCount, args),
         BenchCommand::Passthrough(args) => workloads::run(Suite::Passthrough, args),
         BenchCommand::Fraud(args) => workloads::run(Suite::Fraud, args),
+        BenchCommand::Compare(args) => compare::run(args),
     }
 }
 

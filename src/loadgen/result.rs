@@ -4,15 +4,17 @@
 //! Out: `result.json` (figures with their spread, curves, timelines, and the bench's own document) and
 //!      `report.html`, which shows them.
 //!
-//! Read: `charts` (curves and timelines of runs) · `page` (the report).
+//! Read: `charts` (curves and timelines of runs) · `page` (the report) · `read` (results of files).
 //!
 //! A figure is known by its table, its name and whose it is: by these, two results are compared.
 
 mod charts;
 mod page;
+mod read;
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::io;
 use std::path::Path;
 
 use chrono::{DateTime, SecondsFormat};
@@ -26,6 +28,7 @@ use super::spread::Spread;
 use crate::reactor::{Clock, SystemClock};
 pub(super) use charts::{Charts, Owner};
 use charts::{Curve, Timeline};
+pub(super) use read::{Found, find};
 
 /// Version of the form of `result.json`; counts up when a field changes its meaning.
 const RESULT_SCHEMA: u32 = 1;
@@ -38,18 +41,18 @@ const REPORT_FILE: &str = "report.html";
 #[derive(Clone, PartialEq, Serialize, Deserialize, Debug)]
 pub struct BenchResult {
     schema: u32,
-    bench: String,
+    pub(super) bench: String,
     /// When it ended, RFC 3339.
-    ended: String,
-    machine: Machine,
-    configuration: BTreeMap<String, String>,
+    pub(super) ended: String,
+    pub(super) machine: Machine,
+    pub(super) configuration: BTreeMap<String, String>,
     /// Ended before its time by a signal: what there is until then.
     interrupted: bool,
     /// What was wrong with results, or speaks against the measurement, in words.
     caveats: Vec<String>,
     /// What was asked for and could not be measured, and why.
     not_measured: Vec<String>,
-    figures: Vec<Figure>,
+    pub(super) figures: Vec<Figure>,
     curves: Vec<Curve>,
     timelines: Vec<Timeline>,
     /// What the bench prints with `--json`.
@@ -121,8 +124,12 @@ impl Figure {
 
     /// The same, of another result.
     pub(super) fn is_same(&self, other: &Figure) -> bool {
-        let name = |it: &Figure| (it.table.clone(), it.figure.clone(), it.of.clone());
-        name(self) == name(other)
+        self.figure == other.figure && self.of == other.of && self.table == other.table
+    }
+
+    /// In words.
+    pub(super) fn name(&self) -> String {
+        format!("{}: {} {}", self.table, self.figure, self.of).trim_end().to_owned()
     }
 
     pub(super) fn deciding(self) -> Figure {
@@ -173,21 +180,33 @@ impl BenchResult {
     /// When a file cannot be written.
     pub fn write(&self, directory: &Path) -> Result<(), BenchError> {
         let text = serde_json::to_string_pretty(self).expect("plain data can be written as JSON");
-        let page = page::page(&[(&self.bench, self)]);
-        create(directory)?;
-        write(&directory.join(RESULT_FILE), &(text + "\n"))?;
-        write(&directory.join(REPORT_FILE), &page)
+        write(directory, RESULT_FILE, &(text + "\n"))?;
+        write(directory, REPORT_FILE, &page::page(&[(&self.bench, self)]))
     }
 }
 
-fn create(directory: &Path) -> Result<(), BenchError> {
-    fs::create_dir_all(directory)
-        .map_err(|error| BenchError::io(&format!("creating {}", directory.display()), &error))
+/// Writes `report.html` of several results beside each other into a folder.
+///
+/// # Errors
+/// When it cannot be written.
+pub(super) fn write_report(
+    directory: &Path,
+    results: &[(&str, &BenchResult)],
+) -> Result<(), BenchError> {
+    write(directory, REPORT_FILE, &page::page(results))
 }
 
-fn write(path: &Path, text: &str) -> Result<(), BenchError> {
-    fs::write(path, text)
-        .map_err(|error| BenchError::io(&format!("writing {}", path.display()), &error))
+/// Writes a file into a folder, which is made if it is not there.
+///
+/// # Errors
+/// When it cannot be written.
+pub(super) fn write(directory: &Path, name: &str, text: &str) -> Result<(), BenchError> {
+    let failed = |what: &str, path: &Path, error: &io::Error| {
+        BenchError::io(&format!("{what} {}", path.display()), error)
+    };
+    fs::create_dir_all(directory).map_err(|error| failed("creating", directory, &error))?;
+    let path = directory.join(name);
+    fs::write(&path, text).map_err(|error| failed("writing", &path, &error))
 }
 
 #[cfg(test)]

@@ -1,7 +1,8 @@
 //! `pelton bench`: what is counted, printed and refused. Never how fast anything is.
 //!
-//! Read: `latency` · `floor` · `throughput` · `workloads`.
+//! Read: `latency` · `floor` · `throughput` · `workloads` · `compare`.
 
+mod compare;
 mod floor;
 mod latency;
 mod throughput;

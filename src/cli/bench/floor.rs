@@ -41,7 +41,7 @@ pub(super) fn run(args: FloorArgs) -> Result<(), JobError> {
         directory: args.dir,
     };
     let report = loadgen::floor(&options)?;
-    args.out.write(|| report.result())?;
+    args.out.keep(|| report.result())?;
     let text = if args.json { report.to_json() } else { report.to_text() };
     conclude(&text, Vec::new())
 }

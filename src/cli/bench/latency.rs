@@ -140,7 +140,7 @@ pub(super) fn run(args: LatencyArgs) -> Result<(), JobError> {
     args.out.check()?;
     let options = options(&args)?;
     let report = loadgen::latency(&options)?;
-    args.out.write(|| report.result())?;
+    args.out.keep(|| report.result())?;
     let text = if args.json { report.to_json() } else { report.to_text() };
     conclude(&text, report.faults())
 }

@@ -70,7 +70,7 @@ pub(super) fn run(args: ThroughputArgs) -> Result<(), JobError> {
         }
         None => loadgen::sustainable(&search_options(&args, WireFormat::Json)?)?,
     };
-    args.out.write(|| report.result())?;
+    args.out.keep(|| report.result())?;
     let text = if args.json { report.to_json() } else { report.to_text() };
     conclude(&text, Vec::new())
 }

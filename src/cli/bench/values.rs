@@ -64,6 +64,15 @@ pub(super) fn exponent(text: &str) -> Result<f64, String> {
     Err("is out of range; write a number from 0.01 to 10".to_owned())
 }
 
+/// A part of something, in percent.
+pub(super) fn percent(text: &str) -> Result<f64, String> {
+    let percent: f64 = text.parse().map_err(|_| "is no number".to_owned())?;
+    if (0.0..=1_000.0).contains(&percent) {
+        return Ok(percent);
+    }
+    Err("is out of range; write a number from 0 to 1000".to_owned())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -93,5 +102,7 @@ mod tests {
         assert!(bytes("x").is_err());
         assert_eq!(exponent("0.99"), Ok(0.99));
         assert!(["0", "11", "NaN", "x"].iter().all(|text| exponent(text).is_err()));
+        assert_eq!([percent("0"), percent("2.5")], [Ok(0.0), Ok(2.5)]);
+        assert!(["-1", "1001", "NaN", "x"].iter().all(|text| percent(text).is_err()));
     }
 }

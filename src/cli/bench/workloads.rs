@@ -89,7 +89,7 @@ fn measure(suite: Suite, queries: Vec<String>, args: WorkloadArgs) -> Result<(),
         directory: args.dir,
     };
     let report = loadgen::workloads(&options)?;
-    args.out.write(|| report.result())?;
+    args.out.keep(|| report.result())?;
     let text = if args.json { report.to_json() } else { report.to_text() };
     conclude(&text, Vec::new())
 }

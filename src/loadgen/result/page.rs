@@ -3,16 +3,20 @@
 //! In:  results, each with a name.
 //! Out: text. Tables are written here; the curves are drawn in the browser, from the data in the page.
 //!
+//! Read: `tables` (figures).
+//!
 //! Charts are uPlot's, embedded with its licence in `page/uplot`: 51 KB, where others take 200 KB to a megabyte
 //! in every report, logarithmic scales, lines with gaps, bands.
+
+mod tables;
 
 use std::fmt::Write;
 
 use serde::Serialize;
 
-use super::super::table::figure;
+use super::BenchResult;
 use super::charts::{Curve, Timeline};
-use super::{BenchResult, Figure};
+use tables::figures;
 
 const UPLOT: &str = include_str!("page/uplot/uPlot.iife.min.js");
 const UPLOT_STYLE: &str = include_str!("page/uplot/uPlot.min.css");
@@ -130,95 +134,6 @@ fn chart(table: &str, name: &str, axis: &str) -> String {
     )
 }
 
-/// Figures of a table as rows, results as columns.
-fn figures(table: &str, results: &[(&str, &BenchResult)]) -> String {
-    let of_table = |result: &'_ BenchResult| -> Vec<Figure> {
-        result.figures.iter().filter(|it| it.table == table).cloned().collect()
-    };
-    let columns: Vec<Vec<Figure>> = results.iter().map(|(_, result)| of_table(result)).collect();
-    let mut rows: Vec<&Figure> = Vec::new();
-    for figure in columns.iter().flatten() {
-        if !rows.iter().any(|row| row.is_same(figure)) {
-            rows.push(figure);
-        }
-    }
-    if rows.is_empty() {
-        return String::new();
-    }
-    let most = bar_scale(&rows, &columns);
-    let mut text = "<table>\n<thead><tr><th>figure</th><th>unit</th>".to_owned();
-    for (name, _) in results {
-        let name =
-            if results.len() > 1 { escaped(name) } else { "median, least to most".to_owned() };
-        write!(text, "<th>{name}</th>").expect(MEMORY);
-    }
-    text += "</tr></thead>\n<tbody>\n";
-    for row in rows {
-        let of =
-            if row.of.is_empty() { String::new() } else { format!(" <i>{}</i>", escaped(&row.of)) };
-        write!(text, "<tr><th>{}{of}</th><td>{}</td>", escaped(&row.figure), escaped(&row.unit))
-            .expect(MEMORY);
-        for column in &columns {
-            let found = column.iter().find(|it| it.is_same(row));
-            text += &found.map_or_else(|| "<td>-</td>".to_owned(), |found| cell(found, most));
-        }
-        text += "</tr>\n";
-    }
-    text + "</tbody>\n</table>\n"
-}
-
-/// The length of the longest bar, in tables of rates of one unit: there, lengths can be compared.
-fn bar_scale(rows: &[&Figure], columns: &[Vec<Figure>]) -> Option<f64> {
-    let unit = &rows[0].unit;
-    let is_rate = unit.ends_with("/s") && rows.iter().all(|row| row.unit == *unit);
-    let most = columns.iter().flatten().map(|it| it.spread.max).fold(0.0, f64::max);
-    (is_rate && most > 0.0).then_some(most)
-}
-
-fn cell(found: &Figure, most: Option<f64>) -> String {
-    let mut text = format!("<td><b>{}</b>", number(found.spread.median));
-    if found.spread.min.total_cmp(&found.spread.max).is_ne() {
-        let (min, max) = (number(found.spread.min), number(found.spread.max));
-        write!(text, " <small>{min} to {max}</small>").expect(MEMORY);
-    }
-    if found.values.len() < found.runs {
-        write!(text, " <small>{} of {} runs</small>", found.values.len(), found.runs)
-            .expect(MEMORY);
-    }
-    if let Some(most) = most {
-        let width = found.spread.median / most * 100.0;
-        write!(text, "<span class=\"bar\" style=\"width:{width:.1}%\"></span>").expect(MEMORY);
-    }
-    text + "</td>"
-}
-
-/// As in the tables on a terminal, with commas; small ones with three digits.
-fn number(value: f64) -> String {
-    let plain = match value.abs() {
-        size if size > 1e-9 && size < 1.0 => three_digits(value),
-        size if size < 1e15 && value.fract().abs() < 1e-9 => format!("{value:.0}"),
-        _ => figure(value),
-    };
-    let (whole, rest) = plain.split_at(plain.find('.').unwrap_or(plain.len()));
-    let (sign, digits) = whole.split_at(whole.find(|c: char| c.is_ascii_digit()).unwrap_or(0));
-    let mut grouped = String::new();
-    for (place, digit) in digits.chars().enumerate() {
-        if place > 0 && (digits.len() - place).is_multiple_of(3) {
-            grouped.push(',');
-        }
-        grouped.push(digit);
-    }
-    format!("{sign}{grouped}{rest}")
-}
-
-fn three_digits(value: f64) -> String {
-    let mut digits = 3;
-    while digits < 12 && value.abs() * 10_f64.powi(digits - 2) < 1.0 {
-        digits += 1;
-    }
-    format!("{value:.0$}", usize::try_from(digits).expect("3 to 12"))
-}
-
 /// What has no figure, once, whoever it is missing from.
 fn not_measured(results: &[(&str, &BenchResult)]) -> String {
     let mut lines: Vec<&String> = Vec::new();
@@ -274,11 +189,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn numbers_are_grouped_and_text_is_text() {
-        let shown = [0.0, 1.234, 999.9, 1_234.0, 1_234_567.0, -12_345.0].map(number);
-        assert_eq!(shown, ["0", "1.23", "999.9", "1,234", "1,234,567", "-12,345"]);
-        let small = [0.4567, 0.04567, -0.00123456, 1e-12].map(number);
-        assert_eq!(small, ["0.457", "0.0457", "-0.00123", "0"]);
+    fn text_is_text() {
         assert_eq!(escaped("<a b=\"1\">&'"), "&lt;a b=&quot;1&quot;&gt;&amp;&#39;");
     }
 

@@ -2,7 +2,7 @@
 
 use super::*;
 
-/// A result with `figures` figures and all kinds of charts.
+/// A result with these figures and a chart.
 fn sample(figures: Vec<Figure>) -> BenchResult {
     let mut charts = Charts::default();
     charts.add_queues(Owner { table: "a <b>", of: "job" }, std::iter::once(&[(1.0, 2.0)][..]));
@@ -30,9 +30,20 @@ fn what_is_written_is_read_back() {
     let folder = directory.path().join("new/folder");
     result.write(&folder).expect("it can be written");
     let text = fs::read_to_string(folder.join(RESULT_FILE)).expect("it is there");
-    assert_eq!(serde_json::from_str::<BenchResult>(&text).expect("it is a result"), result);
+    assert_eq!(BenchResult::parse(&text), Ok(result));
     let names = fs::read_dir(&folder).expect("it is there").count();
     assert_eq!(names, 2);
+}
+
+/// Read fast, a number may be off by its last digit, and the median of two such is.
+#[test]
+fn every_result_that_is_written_can_be_read() {
+    let mut random = crate::workload::Random::new(7, 0);
+    let mut value = || f64::from(u32::try_from(random.below(1 << 31)).unwrap()).sqrt() / 7e4;
+    let figures =
+        (0..2_000).map(|number| figure(&number.to_string(), &[value(), value(), value(), value()]));
+    let text = serde_json::to_string(&sample(figures.collect())).unwrap();
+    BenchResult::parse(&text).unwrap();
 }
 
 #[test]
@@ -106,4 +117,17 @@ fn a_report_needs_nothing_else_and_cannot_be_broken_out_of() {
     let data = page.split("id=\"results\">").nth(1).and_then(|rest| rest.split("</script>").next());
     let data: Value = serde_json::from_str(data.expect("there is data")).expect("it is JSON");
     assert_eq!(data[0]["timelines"][0]["seconds"][0], 1.0);
+}
+
+#[test]
+fn results_stand_beside_each_other_with_their_ratio() {
+    let base = sample(vec![figure("p50", &[10.0; 5]), figure("p99", &[20.0])]);
+    let other = sample(vec![figure("p50", &[15.0; 5]), figure("max", &[7.0])]);
+    let page = page::page(&[("before", &base), ("<after>", &other)]);
+    let words = |name: &str| row(&page, &figure(name, &[1.0])).join(" ");
+    assert_eq!(words("p50"), "µs 10 15 1.50 1.50 to 1.50 worse");
+    assert_eq!(words("p99"), "µs 20 - -");
+    assert_eq!(words("max"), "µs - 7 -");
+    assert!(page.contains("<th>before</th><th>&lt;after&gt;</th><th>ratio</th>"));
+    assert!(page.contains("<h3>&lt;after&gt;</h3>"), "each has its configuration");
 }
