@@ -125,5 +125,5 @@ impl BenchResult {
 /// The same but for the last digit: numbers are read fast, not exactly.
 fn is_near(one: Spread, other: Spread) -> bool {
     let pairs = [(one.median, other.median), (one.min, other.min), (one.max, other.max)];
-    pairs.iter().all(|(one, other)| (one - other).abs() <= 1e-9 * one.abs())
+    pairs.iter().all(|(here, there)| (here - there).abs() <= 1e-9 * here.abs())
 }

@@ -2,13 +2,14 @@
 
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use arrow::array::{ArrayRef, Int64Array, RecordBatch, TimestampMillisecondArray};
 use pelton::client::{Producer, ProducerOptions};
 
 use super::json_sink;
-use crate::support::{Directory, Running, expect_same, sorted};
+use crate::support::{Directory, Running, expect_same, sorted, until};
 
 /// Groups of the query.
 const KEYS: i64 = 7;
@@ -124,32 +125,44 @@ fn each_row_comes_once_whatever_happens_to_the_job() {
     const PRODUCERS: i64 = 3;
     const FRAMES: i64 = 200;
     const FRAME_ROWS: i64 = 50;
+    // Frames acknowledged between two kills, at least.
+    const PROGRESS: u64 = 60;
     let address = free_address();
     let directory = durable_job(address, "20ms");
     let mut running = start(&directory, "2");
     running.expect_message("source numbers: listening");
+    let acknowledged = Arc::new(AtomicU64::new(0));
     let body = |number: i64| {
+        let acknowledged = Arc::clone(&acknowledged);
         move || {
-            let mut producer = producer(address, &format!("producer {number}"));
+            let (mut producer, mut known) = (producer(address, &format!("producer {number}")), 0);
             for frame in 0..FRAMES {
                 let first = (number * FRAMES + frame) * FRAME_ROWS;
                 producer.send(&rows(first..first + FRAME_ROWS)).expect("the job comes back");
+                let taken = producer.taken();
+                acknowledged.fetch_add(taken - known, Ordering::Relaxed);
+                known = taken;
                 std::thread::sleep(Duration::from_millis(5));
             }
             producer.end().expect("the job comes back");
         }
     };
     let producers: Vec<_> = (0..PRODUCERS).map(|number| std::thread::spawn(body(number))).collect();
+    let has_finished = || producers.iter().any(|producer| producer.is_finished());
     let mut kills = 0;
-    while producers.iter().any(|producer| !producer.is_finished()) {
-        std::thread::sleep(Duration::from_millis(250 + kills % 3 * 50));
-        if producers.iter().all(|producer| !producer.is_finished()) {
-            drop(running);
-            kills += 1;
-            running =
-                start(&directory, ["1", "2", "3"][usize::try_from(kills % 3).expect("small")]);
-            running.expect_message("going on from epoch");
+    loop {
+        let aim = acknowledged.load(Ordering::Relaxed) + PROGRESS;
+        until("acknowledgements, or an end", || {
+            (has_finished() || acknowledged.load(Ordering::Relaxed) >= aim).then_some(())
+        });
+        std::thread::sleep(Duration::from_millis(kills % 3 * 10));
+        if has_finished() {
+            break;
         }
+        drop(running);
+        kills += 1;
+        running = start(&directory, ["1", "2", "3"][usize::try_from(kills % 3).expect("small")]);
+        running.expect_message("going on from epoch");
     }
     for producer in producers {
         producer.join().expect("it was served to its end");
