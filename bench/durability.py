@@ -103,9 +103,9 @@ def start_time(options, folder):
         raise SystemExit(f"the job ended with {process.returncode}")
     process.send_signal(signal.SIGTERM)
     process.wait()
-    journals = list((folder / "keys/state").glob("state-*.seg"))
-    kept = sum(path.stat().st_size for path in journals)
     for _ in range(options.runs):
+        journals = list((folder / "keys/state").glob("state-*.seg"))
+        kept = sum(path.stat().st_size for path in journals)
         began = time.monotonic()
         subprocess.run(["cat", *journals], stdout=subprocess.DEVNULL, check=True)
         cat = time.monotonic() - began
