@@ -56,7 +56,7 @@ pub fn summary(directory: &Path, format: InspectFormat) -> Result<String, Failur
 /// Entries that one operator keeps.
 ///
 /// # Errors
-/// As [`summary`], and when there is no such operator, or more than one.
+/// As [`summary()`], and when there is no such operator, or more than one.
 pub fn entries(
     directory: &Path,
     request: &ListingRequest,

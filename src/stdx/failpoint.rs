@@ -1,6 +1,6 @@
 //! Failpoints: named places where a test ends the process at once, as `kill -9` would.
 //!
-//! They are compiled in with the feature `failpoints` alone. [`VARIABLE`] names a point and a visit of
+//! They are compiled in with the feature `failpoints` alone. The variable `PELTON_FAILPOINT` names a point and a visit of
 //! it: `capture:3` ends the process at the third visit of [`Failpoint::Capture`].
 
 /// Environment variable that says where the process ends.
